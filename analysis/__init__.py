@@ -1,0 +1,1 @@
+"""3D points in; angles, events, cycles and measures out."""

@@ -1,0 +1,1 @@
+"""Frames of a board in, a Rig with its joint covariance out."""

@@ -1,0 +1,1 @@
+"""Boards, skeletons, norms and analysis settings as TOML, carried in the wheel."""

@@ -1,0 +1,1 @@
+"""Where people and stages meet: the command line and the pipeline."""

@@ -1,0 +1,161 @@
+"""Lens distortion: normalised image coordinates before and after the lens, with derivatives.
+
+Brown-Conrady as in OpenCV (Brown, Photogrammetric Engineering 37:855, 1971; the rational form with
+six radial coefficients: Claus and Fitzgibbon, CVPR 2005, section 2) and the Kannala-Brandt fisheye
+(Kannala and Brandt, IEEE PAMI 28:1335, 2006, equation 6, four odd terms as OpenCV uses it).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.checks import FloatArray
+
+# Coefficients in OpenCV's order, after fx, fy, cx, cy.
+COEFFICIENTS = {
+    "brown4": ("k1", "k2", "p1", "p2"),
+    "brown5": ("k1", "k2", "p1", "p2", "k3"),
+    "brown8": ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"),
+    "fisheye": ("k1", "k2", "k3", "k4"),
+}
+MODELS = tuple(COEFFICIENTS)
+
+_NEWTON_STEPS = 50
+_CONVERGED = 1e-12
+_ACCEPTED = 1e-10
+
+
+def distort(model: str, coefficients: Any, xy: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Bend normalised coordinates by the lens.
+
+    Args:
+        model: One of `MODELS`.
+        coefficients: (n,) in the order of `COEFFICIENTS[model]`.
+        xy: (..., 2) x/z and y/z in the camera frame.
+
+    Returns:
+        The distorted coordinates (..., 2), their derivative by xy (..., 2, 2), and by the
+        coefficients (..., 2, n).
+    """
+    xy = np.asarray(xy, float)
+    coefficients = np.asarray(coefficients, float)
+    if model == "fisheye":
+        return _distort_fisheye(coefficients, xy)
+    return _distort_brown(coefficients, xy)
+
+
+def _distort_brown(k: FloatArray, xy: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    n = len(k)
+    k1, k2, p1, p2 = k[:4]
+    k3 = k[4] if n > 4 else 0.0
+    k4, k5, k6 = k[5:8] if n > 5 else (0.0, 0.0, 0.0)
+    x, y = xy[..., 0], xy[..., 1]
+    r2 = x * x + y * y
+    top = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    bottom = 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
+    radial = top / bottom
+    d_top = k1 + r2 * (2 * k2 + 3 * k3 * r2)
+    d_bottom = k4 + r2 * (2 * k5 + 3 * k6 * r2)
+    d_radial = (d_top - radial * d_bottom) / bottom  # by r2
+    bent = np.stack(
+        [
+            x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
+            y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
+        ],
+        axis=-1,
+    )
+    cross = 2 * x * y * d_radial + 2 * p1 * x + 2 * p2 * y
+    by_xy = np.empty((*xy.shape, 2))
+    by_xy[..., 0, 0] = radial + 2 * x * x * d_radial + 2 * p1 * y + 6 * p2 * x
+    by_xy[..., 0, 1] = cross
+    by_xy[..., 1, 0] = cross
+    by_xy[..., 1, 1] = radial + 2 * y * y * d_radial + 6 * p1 * y + 2 * p2 * x
+    by_k = np.empty((*xy.shape, n))
+    powers = [r2 / bottom, r2**2 / bottom]
+    for column, power in zip((0, 1), powers, strict=True):
+        by_k[..., column] = xy * power[..., None]
+    by_k[..., 0, 2], by_k[..., 1, 2] = 2 * x * y, r2 + 2 * y * y
+    by_k[..., 0, 3], by_k[..., 1, 3] = r2 + 2 * x * x, 2 * x * y
+    if n > 4:
+        by_k[..., 4] = xy * (r2**3 / bottom)[..., None]
+    for column in range(5, n):
+        by_k[..., column] = -xy * (radial * r2 ** (column - 4) / bottom)[..., None]
+    return bent, by_xy, by_k
+
+
+def _distort_fisheye(k: FloatArray, xy: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    r2 = (xy**2).sum(-1)
+    r = np.sqrt(r2)
+    theta = np.arctan(r)
+    t2 = theta**2
+    series = 1 + t2 * (k[0] + t2 * (k[1] + t2 * (k[2] + t2 * k[3])))
+    slope = 1 + t2 * (3 * k[0] + t2 * (5 * k[1] + t2 * (7 * k[2] + 9 * t2 * k[3])))
+    # Near the axis theta/r and its derivative are taken from their series.
+    near = r < 1e-4
+    safe = np.where(near, 1.0, r)
+    ratio = np.where(near, 1 - r2 / 3, theta / safe)
+    scale = ratio * series
+    # d(scale)/dr / r, with d(theta)/dr = 1 / (1 + r^2)
+    d_scale = np.where(
+        near,
+        -2 / 3 + 2 * k[0],
+        (slope / (1 + r2) - scale) / np.where(near, 1.0, r2),
+    )
+    bent = xy * scale[..., None]
+    by_xy = scale[..., None, None] * np.eye(2) + d_scale[..., None, None] * (
+        xy[..., :, None] * xy[..., None, :]
+    )
+    powers = np.stack([ratio * t2 ** (i + 1) for i in range(4)], axis=-1)
+    by_k = xy[..., :, None] * powers[..., None, :]
+    return bent, by_xy, by_k
+
+
+def undistort(
+    model: str, coefficients: Any, bent: Any
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Find the normalised coordinates that the lens bends to `bent`, by Newton's method.
+
+    Args:
+        model: One of `MODELS`.
+        coefficients: (n,).
+        bent: (..., 2) distorted normalised coordinates.
+
+    Returns:
+        xy (..., 2), NaN where the inverse does not exist or was not reached, and (...) whether
+        it converged on the branch that holds the optical axis.
+    """
+    target = np.asarray(bent, float)
+    # A fisheye bends any field of view into a finite disc; the tangent is the better start.
+    if model == "fisheye":
+        r = np.linalg.norm(target, axis=-1, keepdims=True)
+        xy = target * np.where(r > 0, np.tan(np.minimum(r, 1.5)) / np.where(r > 0, r, 1), 1.0)
+    else:
+        xy = target.copy()
+    with np.errstate(all="ignore"):
+        for _ in range(_NEWTON_STEPS):
+            value, jacobian, _ = distort(model, coefficients, xy)
+            residual = target - value
+            det = jacobian[..., 0, 0] * jacobian[..., 1, 1] - jacobian[..., 0, 1] ** 2
+            step = np.stack(
+                [
+                    jacobian[..., 1, 1] * residual[..., 0] - jacobian[..., 0, 1] * residual[..., 1],
+                    jacobian[..., 0, 0] * residual[..., 1] - jacobian[..., 1, 0] * residual[..., 0],
+                ],
+                axis=-1,
+            ) / det[..., None]
+            # Long steps jump over the fold of a strong lens; half the radius is safe.
+            length = np.linalg.norm(step, axis=-1, keepdims=True)
+            limit = 0.5 * (1 + np.linalg.norm(xy, axis=-1, keepdims=True))
+            step = step * np.minimum(1.0, limit / np.where(length > 0, length, 1.0))
+            xy = xy + step
+            if not (np.abs(step) > _CONVERGED * (1 + np.abs(xy))).any():
+                break
+        value, jacobian, _ = distort(model, coefficients, xy)
+        det = jacobian[..., 0, 0] * jacobian[..., 1, 1] - jacobian[..., 0, 1] ** 2
+        trace = jacobian[..., 0, 0] + jacobian[..., 1, 1]
+        scale = 1 + np.abs(target).max(-1, initial=0.0)
+        converged = (np.abs(value - target).max(-1) < _ACCEPTED * scale) & (det > 0) & (trace > 0)
+    return np.where(converged[..., None], xy, np.nan), converged

@@ -1,0 +1,1 @@
+"""Keypoints of several cameras in, 3D points with covariance out."""

@@ -1,0 +1,1 @@
+"""Where 2D keypoints come from: one file a detector or reader."""

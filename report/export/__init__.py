@@ -1,0 +1,1 @@
+"""One file a format; each a view of the stored trial."""

@@ -1,0 +1,1 @@
+"""A lab that does not exist, with known truth."""
