@@ -54,7 +54,7 @@ def read_rig(path: Path | str, *, unit: str = "m") -> Rig:
     )
 
 
-def write_rig_as(rig: Rig, format: str, path: Path | str) -> tuple[str, ...]:  # noqa: A002
+def write_rig_as(rig: Rig, format: str, path: Path | str) -> tuple[str, ...]:
     """Write a rig in a format of `FORMATS`; return what that format could not hold, in words."""
     if format == "aniposelib":
         return write_aniposelib(rig, path)

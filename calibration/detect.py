@@ -1,0 +1,348 @@
+"""The board in images and videos: corners to a fraction of a pixel, as keypoints."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.board import Board
+from calibration.times import Times, read_times
+from lab.checks import FloatArray
+from lab.errors import FileError, LabError
+from lab.points import Keypoints2D
+
+Progress = Callable[[int, int, str], None]
+
+_WORKERS = 2
+_FEWEST_CORNERS = 4
+# A corner further than this (in squares) from where its neighbours put it is a wrong one; lens
+# distortion bends a board by far less within its own area.
+_OFF_BOARD_SQUARES = 0.12
+# What remains of a corner's error where the image noise alone would promise less: print,
+# flatness, interpolation of the sensor's colour filter (measured: 0.1 to 0.2 px on webcams).
+_FLOOR_PX = 0.1
+_ALTERNATIVE_FRAMES = 12
+
+
+def detect_board(image: NDArray[np.uint8], board: Board) -> tuple[NDArray[np.int64], FloatArray]:
+    """Find the inner corners of the board in one image.
+
+    Args:
+        image: (H, W) or (H, W, 3) uint8, blue green red where coloured.
+        board: What was printed.
+
+    Returns:
+        Corner ids (n,) and pixels (n, 2); both empty where fewer than 4 corners were found.
+    """
+    ids, xy, _ = _Detector(board).find(image)
+    return ids, xy
+
+
+def detect_video(
+    path: Path | str,
+    board: Board,
+    *,
+    camera: str,
+    times: Times | Path | str | None = None,
+    progress: Progress | None = None,
+) -> Keypoints2D:
+    """Find the board in every frame of a video.
+
+    Args:
+        path: The video.
+        board: What was printed.
+        camera: The camera's name, as the times file has it.
+        times: The times file or its content: frames it does not list are not used. Without it the
+            times are the video's own.
+        progress: Called as (frames done, frames in all, what).
+
+    Returns:
+        Keypoints c000, c001, ... (the corner ids) at every frame used, NaN where not seen, with
+        the covariance of each corner as its image suggests it.
+
+    Raises:
+        FileError: When the video is missing, damaged, truncated, or no video.
+        LabError: When the times do not fit the video, or no frame shows the board.
+    """
+    path = Path(path)
+    wanted = _wanted_frames(times, camera, path)
+    detector = _Detector(board)
+    t: list[float] = []
+    found: list[tuple[NDArray[np.int64], FloatArray, FloatArray]] = []
+    waiting: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for time, total, gray in _frames(path, wanted):
+            t.append(time)
+            waiting.append(pool.submit(detector.find, gray))
+            while len(waiting) > 2 * _WORKERS:
+                found.append(waiting.popleft().result())
+                if progress:
+                    progress(len(found), total, camera)
+        found.extend(future.result() for future in waiting)
+    if progress:
+        progress(len(found), len(found), camera)
+    if not any(len(ids) for ids, _, _ in found):
+        raise _nothing_found(path, board, camera, wanted)
+    names = board.corner_names
+    xy_px = np.full((len(t), len(names), 2), np.nan)
+    cov_px = np.full((len(t), len(names), 2, 2), np.nan)
+    for frame, (ids, xy, cov) in enumerate(found):
+        xy_px[frame, ids] = xy
+        cov_px[frame, ids] = cov
+    if (np.diff(t) <= 0).any():
+        raise FileError(
+            "the times of its frames do not rise", where=str(path), remedy="Give a times file."
+        )
+    score = np.full(xy_px.shape[:2], np.nan)
+    return Keypoints2D(camera, names, np.array(t), xy_px, cov_px, score)
+
+
+def detect_videos(
+    paths: Mapping[str, Path | str],
+    board: Board,
+    *,
+    times: Times | Path | str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Keypoints2D]:
+    """Find the board in the videos of several cameras.
+
+    Args:
+        paths: The video of each camera, by the camera's name (`cameras_of` makes it of files).
+        board: What was printed.
+        times: As in `detect_video`.
+        progress: Called as (frames done, frames in all of this video, camera).
+
+    Returns:
+        The corners by camera. A camera that never saw the board is an error: see `detect_video`.
+    """
+    if isinstance(times, (str, Path)):
+        times = read_times(times)
+    return {
+        camera: detect_video(path, board, camera=camera, times=times, progress=progress)
+        for camera, path in paths.items()
+    }
+
+
+def cameras_of(paths: list[Path]) -> dict[str, Path]:
+    """Name each camera by the stem of its video file; LabError when two are the same."""
+    named: dict[str, Path] = {}
+    for path in map(Path, paths):
+        if path.stem in named:
+            raise LabError(
+                f"two videos are called {path.stem}",
+                where=str(path),
+                remedy="A camera is named after its video file: give each its own name.",
+            )
+        named[path.stem] = path
+    return named
+
+
+def video_size(path: Path | str) -> tuple[int, int]:
+    """Return (width, height) px of a video; FileError when it cannot be opened."""
+    with _open(Path(path)) as container:
+        stream = container.streams.video[0]
+        return int(stream.width), int(stream.height)
+
+
+class _Detector:
+    """OpenCV's detector with our board; one per thread is not needed, OpenCV's is stateless."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.plane = np.ascontiguousarray(board.corners_m()[:, :2] / board.square_m)
+        self.detector = cv2.aruco.CharucoDetector(board.pattern())
+
+    def find(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
+        if self.board.inverted:
+            gray = 255 - gray
+        gray = np.ascontiguousarray(gray)
+        found = self._find_upright(gray)
+        if found is None:
+            # A print on glass or thin paper is seen from behind as its mirror image.
+            found = self._find_upright(np.ascontiguousarray(gray[:, ::-1]))
+            if found is None:
+                return _NOTHING
+            found[1][:, 0] = gray.shape[1] - 1 - found[1][:, 0]
+        ids, xy = found
+        return ids, xy, _corner_covariances(gray, xy, self._reach(ids, xy))
+
+    def _find_upright(self, gray: NDArray[np.uint8]) -> tuple[NDArray[np.int64], FloatArray] | None:
+        corners, ids, _, _ = self.detector.detectBoard(gray)
+        if ids is None or len(ids) < _FEWEST_CORNERS:
+            return None
+        # OpenCV 4 returns (N, 1, 2) and (N, 1), OpenCV 5 (N, 2) and (N,).
+        xy = np.array(corners, float).reshape(-1, 2)
+        ids = np.asarray(ids, np.int64).ravel()
+        keep = np.flatnonzero(self._fits_the_board(ids, xy))
+        if len(keep) < _FEWEST_CORNERS:
+            return None
+        keep = keep[np.argsort(ids[keep])]
+        return ids[keep], xy[keep]
+
+    def _fits_the_board(self, ids: NDArray[np.int64], xy: FloatArray) -> NDArray[np.bool_]:
+        """Say which corners (n,) lie where the others put them, in squares of the board."""
+        plane = self.plane[ids]
+        if np.linalg.matrix_rank(plane - plane.mean(0), tol=1e-6) < 2:
+            return np.ones(len(ids), bool)
+        # Least median of squares needs no scale in px, which differs with the board's distance.
+        homography, _ = cv2.findHomography(xy, plane, cv2.LMEDS)
+        if homography is None:
+            return np.zeros(len(ids), bool)
+        flat = np.concatenate([xy, np.ones((len(xy), 1))], axis=1) @ homography.T
+        off = np.linalg.norm(flat[:, :2] / flat[:, 2:] - plane, axis=1)
+        return off < _OFF_BOARD_SQUARES
+
+    def _reach(self, ids: NDArray[np.int64], xy: FloatArray) -> int:
+        """Return half the width (px) of a window that holds one corner only."""
+        apart = np.linalg.norm(xy[:, None] - xy[None], axis=2)
+        squares = np.linalg.norm(self.plane[ids][:, None] - self.plane[ids][None], axis=2)
+        neighbours = np.isclose(squares, 1)
+        side = apart[neighbours].min() if neighbours.any() else 12.0
+        return int(np.clip(round(0.3 * side), 2, 8))
+
+
+_NOTHING = (np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2, 2)))
+
+
+def _corner_covariances(gray: NDArray[np.uint8], xy: FloatArray, reach: int) -> FloatArray:
+    """Estimate the covariance (n, 2, 2) px^2 of corners from the image around them.
+
+    A corner is where the image gradient is orthogonal to the line to it; with image noise s its
+    covariance is s^2 (sum g g^T)^-1 over the window (Foerstner and Guelch, Intercommission
+    Conference on Fast Processing of Photogrammetric Data, 1987, section 2), and a floor is added
+    for what image noise does not explain.
+    """
+    image = gray.astype(np.float32)
+    height, width = image.shape
+    covariances = np.empty((len(xy), 2, 2))
+    for i, (x, y) in enumerate(np.round(xy).astype(int)):
+        left, right = max(x - reach - 1, 0), min(x + reach + 2, width)
+        top, bottom = max(y - reach - 1, 0), min(y + reach + 2, height)
+        patch = image[top:bottom, left:right]
+        if min(patch.shape) < 4:
+            covariances[i] = np.eye(2)
+            continue
+        gx = (patch[1:-1, 2:] - patch[1:-1, :-2]).ravel() / 2
+        gy = (patch[2:, 1:-1] - patch[:-2, 1:-1]).ravel() / 2
+        # The mixed second difference of white noise s has variance 4 s^2 (Immerkaer's idea).
+        mixed = patch[1:, 1:] - patch[1:, :-1] - patch[:-1, 1:] + patch[:-1, :-1]
+        noise = max(float(np.median(np.abs(mixed))) / 0.6745 / 2, 0.5)
+        normal = np.array([[gx @ gx, gx @ gy], [gx @ gy, gy @ gy]], float)
+        covariances[i] = noise**2 * np.linalg.inv(normal + np.eye(2)) + _FLOOR_PX**2 * np.eye(2)
+    return covariances
+
+
+def _wanted_frames(
+    times: Times | Path | str | None, camera: str, path: Path
+) -> Mapping[int, float] | None:
+    if times is None:
+        return None
+    listed = read_times(times) if isinstance(times, (str, Path)) else times
+    if camera not in listed:
+        raise LabError(
+            f"the times file has no camera {camera!r}, it has {', '.join(sorted(listed))}",
+            where=str(path),
+            remedy="A camera is named after its video file.",
+        )
+    if not listed[camera]:
+        raise LabError("the times list no frame of this camera", where=str(path))
+    return listed[camera]
+
+
+def _open(path: Path) -> Any:
+    if not path.is_file():
+        raise FileError("there is no such video", where=str(path), remedy="Check the path.")
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, OSError) as error:
+        raise FileError(
+            "not a video, or its end is missing", where=str(path), remedy="Copy or record it again."
+        ) from error
+    if not container.streams.video:
+        container.close()
+        raise FileError("there is no picture in it", where=str(path))
+    return container
+
+
+def _frames(
+    path: Path, wanted: Mapping[int, float] | None
+) -> Iterator[tuple[float, int, NDArray[np.uint8]]]:
+    """Yield time, number of frames to expect, and grey image of each wanted frame."""
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        expected = int(stream.frames)
+        last = max(wanted) if wanted is not None else None
+        total = len(wanted) if wanted is not None else expected
+        index = -1
+        try:
+            for index, frame in enumerate(container.decode(stream)):
+                if last is not None and index > last:
+                    break
+                if wanted is not None and index not in wanted:
+                    continue
+                if wanted is None and frame.pts is None:
+                    raise FileError(
+                        "its frames have no time", where=str(path), remedy="Give a times file."
+                    )
+                time = float(frame.time) if wanted is None else wanted[index]
+                yield time, total, frame.to_ndarray(format="gray")
+        except av.FFmpegError as error:
+            raise FileError(
+                f"damaged after frame {index}", where=str(path), remedy="Record it again."
+            ) from error
+    if index + 1 < expected and (last is None or index < last):
+        raise FileError(
+            f"truncated: {index + 1} of {expected} frames can be read",
+            where=str(path),
+            remedy="Copy or record it again.",
+        )
+    if last is not None and index < last:
+        raise LabError(
+            f"the times list frame {last}, the video ends at frame {index}",
+            where=str(path),
+            remedy="Give the times file of this recording.",
+        )
+
+
+def _nothing_found(
+    path: Path, board: Board, camera: str, wanted: Mapping[int, float] | None
+) -> LabError:
+    """Say why no frame shows the board, after trying what is most often wrong."""
+    images = [gray for _, _, gray in _frames(path, wanted)]
+    images = images[:: max(1, len(images) // _ALTERNATIVE_FRAMES)]
+    others = {
+        "inverted = true" if not board.inverted else "inverted = false": replace(
+            board, inverted=not board.inverted
+        ),
+        "legacy = true" if not board.legacy else "legacy = false": replace(
+            board, legacy=not board.legacy
+        ),
+        f"columns = {board.rows}, rows = {board.columns}": replace(
+            board, columns=board.rows, rows=board.columns
+        ),
+    }
+    for change, other in others.items():
+        detector = _Detector(other)
+        if any(len(detector.find(image)[0]) for image in images):
+            return LabError(
+                f"no frame shows {board.words()}, but with {change} it is found",
+                where=f"{path} ({camera})",
+                remedy="Correct the board file.",
+            )
+    return LabError(
+        f"no frame shows {board.words()}",
+        where=f"{path} ({camera})",
+        remedy="Is it the right board file (squares, dictionary), and is the board in view, "
+        "sharp and lit?",
+    )
