@@ -1,0 +1,243 @@
+"""When the feet come to rest on the ground and when they leave it: sub-frame, over all strides.
+
+Around a foot strike the path of a point of the foot is a smooth curve up to an instant and a point
+at rest on the ground or belt after it; around a foot off it is the reverse. The shape of the curve
+is taken to be the same in every stride of one foot, while the instant and the place are each
+stride's own. All are found together by weighted least squares on the unsmoothed positions (a
+change-point regression with continuous segments: Hudson, J Am Stat Assoc 61:1097, 1966, pooled over
+strides). One stride alone leaves the instant uncertain by many milliseconds, because a bend of the
+curve and a shift of the instant look alike; pooled strides tell them apart, and nothing is smoothed
+beforehand, so that the instant is not smeared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lab.checks import FloatArray
+
+# Powers of the time to a strike: the foot arrives with a velocity. It leaves from rest, so the
+# curve after a foot off begins with the square.
+_POWERS = {"foot_strike": (1, 2), "foot_off": (2, 3)}
+# How far the samples reach into either phase from a start that is good to some 15 ms.
+_MOVING_S = {"foot_strike": 0.075, "foot_off": 0.085}
+_REST_S = {"foot_strike": 0.06, "foot_off": 0.075}
+_MIN_MOVING = 4
+_MIN_REST = 3
+# Unit of time inside the fit, so that the columns are of one size.
+_SCALE_S = 0.05
+_MAX_STEP_S = 0.01
+_CONVERGED_S = 1e-6
+_SHIFTS_S = np.arange(-0.024, 0.0241, 0.004)
+_STEPS = 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContactFit:
+    """The instants of one kind for one foot.
+
+    Attributes:
+        t: (B, N) s of N strides in B replicates; NaN where a stride had too few samples.
+        sigma: (N,) s.
+        chi2: Weighted sum of squares per degree of freedom; about 1 where the model and the
+            stated noise fit, larger where strides differ more than their noise.
+    """
+
+    t: FloatArray
+    sigma: FloatArray
+    chi2: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Window:
+    """The samples around one instant: where they stand, when, how they weigh."""
+
+    index: FloatArray
+    t: FloatArray
+    root: FloatArray
+
+
+def fit_contacts(
+    kind: str, t: FloatArray, path: FloatArray, variance: FloatArray, near: FloatArray
+) -> ContactFit:
+    """Find the instants of contact or lift-off near N times.
+
+    Args:
+        kind: foot_strike or foot_off.
+        t: (T,) s.
+        path: (B, T, D) m, unsmoothed, D components relative to the ground or belt. The first
+            replicate is fitted; the others follow by the derivative of the fit.
+        variance: (T, D) m^2 of the noise of each component; NaN throughout where it is not known.
+        near: (N,) s, within about 30 ms of the instants.
+
+    Returns:
+        The fit. The stated variance is scaled up by chi2 where that exceeds 1, or by chi2 outright
+        where it was not known.
+    """
+    known = bool(np.isfinite(variance).any())
+    weight_of = variance if known else np.full_like(variance, 1e-6)
+    near = np.asarray(near, float)
+    windows = [_cut(kind, t, path[0], weight_of, instant) for instant in near]
+    usable = np.array([w is not None for w in windows], bool)
+    count, strides = path.shape[0], len(near)
+    if not usable.any():
+        return ContactFit(np.full((count, strides), np.nan), np.full(strides, np.nan), np.nan)
+    kept = [w for w in windows if w is not None]
+    result = _solve(kind, kept, path[0], near[usable])
+    stretch = np.sqrt(max(result.chi2, 1.0) if known else result.chi2)
+    change = np.concatenate(
+        [
+            (path[:, w.index] - path[:1, w.index]) * w.root
+            for w in kept
+        ],
+        axis=1,
+    ).reshape(count, -1)
+    shift = np.nan_to_num(change) @ result.gain.T * (stretch if known else 1.0)
+    times = np.full((count, strides), np.nan)
+    times[:, usable] = result.instants + shift
+    sigma = np.full(strides, np.nan)
+    sigma[usable] = np.sqrt(np.diag(result.cov)) * stretch
+    return ContactFit(times, sigma, result.chi2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Solution:
+    """Instants (N,), their covariance (N, N) at the stated noise, and their derivative.
+
+    `gain` (N, M D) is by the weighted samples.
+    """
+
+    instants: FloatArray
+    cov: FloatArray
+    gain: FloatArray
+    chi2: float
+
+
+def _cut(
+    kind: str, t: FloatArray, path: FloatArray, variance: FloatArray, instant: float
+) -> _Window | None:
+    """Return the samples around an instant, or None where too few are seen on either side."""
+    frame = float(np.median(np.diff(t)))
+    moving = max(_MOVING_S[kind], (_MIN_MOVING + 0.5) * frame)
+    rest = max(_REST_S[kind], (_MIN_REST + 0.5) * frame)
+    before, after = (moving, rest) if kind == "foot_strike" else (rest, moving)
+    seen = np.isfinite(path).all(-1) & np.isfinite(variance).all(-1)
+    inside = np.flatnonzero(seen & (t >= instant - before) & (t <= instant + after))
+    earlier = int((t[inside] < instant).sum())
+    later = len(inside) - earlier
+    wanted = (_MIN_MOVING, _MIN_REST) if kind == "foot_strike" else (_MIN_REST, _MIN_MOVING)
+    if earlier < wanted[0] - 1 or later < wanted[1] - 1:
+        return None
+    return _Window(inside, t[inside], 1 / np.sqrt(variance[inside]))
+
+
+def _solve(
+    kind: str, windows: list[_Window], path: FloatArray, instants: FloatArray
+) -> _Solution:
+    """Gauss-Newton over the shared curve, the places and the instants of N strides."""
+    sign = 1.0 if kind == "foot_strike" else -1.0
+    powers = np.array(_POWERS[kind])
+    order, strides = len(powers), len(windows)
+    axes = path.shape[-1]
+    stride_of = np.repeat(np.arange(strides), [len(w.t) for w in windows])
+    times = np.concatenate([w.t for w in windows])
+    root = np.concatenate([w.root for w in windows])  # (M, D)
+    y = np.concatenate([path[w.index] for w in windows])
+    rows = np.arange(len(times))
+    place = axes * (order + stride_of)
+    width = axes * (order + strides) + strides
+
+    def design(at: FloatArray, shape: FloatArray | None) -> FloatArray:
+        away = np.clip(sign * (at[stride_of] - times), 0, None) / _SCALE_S
+        basis = away[:, None] ** powers
+        jacobian = np.zeros((len(times), axes, width))
+        for d in range(axes):
+            jacobian[:, d, d * order : (d + 1) * order] = basis
+            jacobian[rows, d, place + d] = 1.0
+            if shape is not None:
+                speed = (powers * shape[d] * away[:, None] ** (powers - 1)).sum(-1)
+                jacobian[rows, d, width - strides + stride_of] = (
+                    sign * speed * (away > 0) / _SCALE_S
+                )
+        return jacobian
+
+    def solve_linear(at: FloatArray) -> FloatArray:
+        linear = design(at, None)[..., : width - strides] * root[..., None]
+        weighted = (y * root).reshape(-1)
+        return np.linalg.lstsq(linear.reshape(len(weighted), -1), weighted, rcond=None)[0]
+
+    def misfit(at: FloatArray, linear: FloatArray) -> FloatArray:
+        return ((y - design(at, None)[..., : width - strides] @ linear) * root).reshape(-1)
+
+    # A bend of the curve can pose as a corner some 20 ms away: all shifts in common are tried.
+    tried = [instants + shift for shift in _SHIFTS_S]
+    costs = [float((misfit(at, solve_linear(at)) ** 2).sum()) for at in tried]
+    cost = min(costs)
+    instants = tried[costs.index(cost)]
+    linear = solve_linear(instants)
+    for _ in range(_STEPS):
+        shape = linear[: axes * order].reshape(axes, order)
+        jacobian = (design(instants, shape) * root[..., None]).reshape(-1, width)
+        step = np.linalg.lstsq(jacobian, misfit(instants, linear), rcond=None)[0]
+        move = np.clip(step[width - strides :], -_MAX_STEP_S, _MAX_STEP_S)
+        # The corner makes the misfit kinked: halve the step until it goes down.
+        for _ in range(5):
+            trial = instants + move
+            trial_linear = solve_linear(trial)
+            trial_cost = float((misfit(trial, trial_linear) ** 2).sum())
+            if trial_cost <= cost:
+                break
+            move = move / 2
+        else:
+            break
+        instants, linear, cost = trial, trial_linear, trial_cost
+        if np.abs(move).max() < _CONVERGED_S:
+            break
+    shape = linear[: axes * order].reshape(axes, order)
+    jacobian = (design(instants, shape) * root[..., None]).reshape(-1, width)
+    inverse = np.linalg.pinv(jacobian.T @ jacobian, hermitian=True)
+    freedom = max(jacobian.shape[0] - width, 1)
+    return _Solution(
+        instants=instants,
+        cov=inverse[width - strides :, width - strides :],
+        gain=inverse[width - strides :] @ jacobian.T,
+        chi2=cost / freedom,
+    )
+
+
+def value_at_corner(
+    t: FloatArray, curves: FloatArray, instants: FloatArray, half_s: float = 0.06
+) -> FloatArray:
+    """Read curves at an instant where their slope may break.
+
+    A quadratic with a break of slope and curvature at the instant is fitted to the unsmoothed
+    samples around it; smoothing would round the corner and bias the value.
+
+    Args:
+        t: (T,) s.
+        curves: (B, T, D) unsmoothed.
+        instants: (B,) s.
+        half_s: Half the window.
+
+    Returns:
+        (B, D); NaN where too few samples lie on either side.
+    """
+    frame = float(np.median(np.diff(t)))
+    half = max(half_s, 4 * frame)
+    known = np.isfinite(instants)
+    empty = np.full((len(curves), curves.shape[-1]), np.nan)
+    if not known.any():
+        return empty
+    centre = float(np.median(instants[known]))
+    window = (t >= centre - half) & (t <= centre + half) & np.isfinite(curves[0]).all(-1)
+    times = t[window]
+    if (times < centre).sum() < 3 or (times > centre).sum() < 3:
+        return empty
+    u = (times - np.where(known, instants, centre)[:, None]) / half
+    after = np.clip(u, 0, None)
+    design = np.stack([np.ones_like(u), u, u**2, after, after**2], axis=-1)  # (B, n, 5)
+    normal = np.swapaxes(design, 1, 2) @ design
+    value = np.linalg.solve(normal, np.swapaxes(design, 1, 2) @ curves[:, window])[:, 0]
+    return np.where(known[:, None], value, np.nan)

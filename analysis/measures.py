@@ -1,0 +1,357 @@
+"""The numbers of the report: each with its definition, cycle by cycle and over cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from analysis.angles import strike_angles
+from analysis.contact import value_at_corner
+from analysis.cycles import IndexedCycle
+from analysis.sampling import peak, sample
+from analysis.segments import Body
+from lab.checks import FloatArray
+from lab.gait import SIDES
+
+_SAMPLES = 101
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """One walk in B replicates, ready to be measured; the first replicate is the recording.
+
+    Attributes:
+        t: (T,) s.
+        body: Smoothed points (B, T, K, 3) m.
+        raw: The same, unsmoothed.
+        curves: (B, T) rad by name.
+        event_times: (B, E) s.
+        cycles: The cycles, with positions into the events.
+        belt_speed: m/s, 0 overground.
+    """
+
+    t: FloatArray
+    body: Body
+    raw: Body
+    curves: Mapping[str, FloatArray]
+    event_times: FloatArray
+    cycles: Sequence[IndexedCycle]
+    belt_speed: float
+
+    def of(self, side: str) -> list[IndexedCycle]:
+        """Return the cycles of one side."""
+        return [c for c in self.cycles if c.cycle.side == side]
+
+    def times(self, side: str, event: str) -> FloatArray:
+        """Return when an event of each cycle of a side happened, (B, C) s."""
+        return self.event_times[:, [getattr(c, event) for c in self.of(side)]]
+
+    def over(self, curve: str, side: str, begin: str, end: str) -> FloatArray:
+        """Return a curve between two events of each cycle, (B, C, 101) rad."""
+        a, b = self.times(side, begin), self.times(side, end)
+        share = np.linspace(0, 1, _SAMPLES)
+        return sample(
+            self.t, self.curves[curve], a[..., None] + (b - a)[..., None] * share
+        )
+
+    def at(self, curve: str, side: str, times: FloatArray) -> FloatArray:
+        """Return a smooth curve at times (B, C)."""
+        return sample(self.t, self.curves[curve], times)
+
+    @cached_property
+    def strike_curves(self) -> dict[str, FloatArray]:
+        """Unsmoothed curves (B, T) that are read at foot strike, where their slope breaks."""
+        curves: dict[str, FloatArray] = {}
+        for side in SIDES:
+            curves.update(strike_angles(self.raw, side))
+        return curves
+
+    def at_strike(self, curve: str, side: str) -> FloatArray:
+        """Return an unsmoothed curve at each foot strike, (B, C) rad."""
+        return self._at_corners(self.strike_curves[curve][..., None], side, "strike")[..., 0]
+
+    def foot_at(self, foot: str, side: str, event: str) -> FloatArray:
+        """Return where a heel stands at an event of each cycle of a side.
+
+        Returns:
+            (B, C, 2) m: forward over the ground or belt, and left.
+        """
+        heel = self.raw.point(f"{foot}_heel")
+        path = np.stack(
+            [self.raw.along(heel) + self.belt_speed * self.t, self.raw.aside(heel)], axis=-1
+        )
+        return self._at_corners(path, side, event)
+
+    def _at_corners(self, curves: FloatArray, side: str, event: str) -> FloatArray:
+        instants = self.times(side, event)
+        columns = [value_at_corner(self.t, curves, instants[:, c]) for c in range(instants.shape[1])]
+        if not columns:
+            return np.zeros((len(curves), 0, curves.shape[-1]))
+        return np.stack(columns, axis=1)
+
+
+def _toward(side: str) -> float:
+    """+1 for left, -1 for right: turns a leftward value into one toward the side."""
+    return 1.0 if side == "left" else -1.0
+
+
+def _midstance(walk: Walk, side: str) -> FloatArray:
+    return (walk.times(side, "strike") + walk.times(side, "off")) / 2
+
+
+def _drop(walk: Walk, side: str) -> FloatArray:
+    # Left up +, so in left stance a raised left side is a dropped right (swing) side.
+    return _toward(side) * walk.over("pelvis_obliquity", side, "strike", "off")
+
+
+def _drop_excursion(walk: Walk, side: str) -> FloatArray:
+    drop = _drop(walk, side)
+    return peak(drop) + peak(-drop)
+
+
+def _stride_time(walk: Walk, side: str) -> FloatArray:
+    return walk.times(side, "next_strike") - walk.times(side, "strike")
+
+
+def _distance(walk: Walk, side: str) -> FloatArray:
+    heel, hip = (walk.raw.along(walk.raw.point(f"{side}_{p}")) for p in ("heel", "hip"))
+    return walk._at_corners((heel - hip)[..., None], side, "strike")[..., 0]
+
+
+def _stride_length(walk: Walk, side: str) -> FloatArray:
+    ends = [walk.foot_at(side, side, e)[..., 0] for e in ("strike", "next_strike")]
+    return ends[1] - ends[0]
+
+
+def _other(side: str) -> str:
+    return "right" if side == "left" else "left"
+
+
+def _step_length(walk: Walk, side: str) -> FloatArray:
+    behind = walk.foot_at(_other(side), side, "opposite_strike")[..., 0]
+    return walk.foot_at(side, side, "next_strike")[..., 0] - behind
+
+
+def _step_width(walk: Walk, side: str) -> FloatArray:
+    own = walk.foot_at(side, side, "strike")[..., 1]
+    other = walk.foot_at(_other(side), side, "opposite_strike")[..., 1]
+    return _toward(side) * (own - other)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """How a measure is made.
+
+    Attributes:
+        name: The measure's name.
+        unit: rad, m, s or 1/min.
+        curves: Curves it needs; "{side}" stands for the side.
+        points: Points it needs, likewise.
+        per_cycle: From a walk and a side to (B, C) values.
+        words: The definition, in one sentence.
+        activity: walk, run, or empty for both.
+        both: Whether the cycles of both sides make one number.
+    """
+
+    name: str
+    unit: str
+    curves: tuple[str, ...]
+    points: tuple[str, ...]
+    per_cycle: Callable[[Walk, str], FloatArray]
+    words: str
+    activity: str = ""
+    both: bool = False
+
+
+_OBLIQUITY = "elevation of the right-to-left pelvic axis above the horizontal"
+_TRUNK = "line from mid hip joint centres to mid acromia against the vertical"
+
+DEFINITIONS: tuple[Definition, ...] = (
+    Definition(
+        "pelvic_drop_peak", "rad", ("pelvis_obliquity",), (),
+        lambda w, s: peak(_drop(w, s)),
+        f"Largest value in stance of the {_OBLIQUITY}, + with the swing side lower; mean over cycles.",
+    ),
+    Definition(
+        "pelvic_drop_midstance", "rad", ("pelvis_obliquity",), (),
+        lambda w, s: _toward(s) * w.at("pelvis_obliquity", s, _midstance(w, s)),
+        f"The {_OBLIQUITY} half-way between foot strike and foot off, + with the swing side lower.",
+    ),
+    Definition(
+        "pelvic_drop_strike", "rad", ("pelvis_obliquity",), (),
+        lambda w, s: _toward(s) * w.at("pelvis_obliquity", s, w.times(s, "strike")),
+        f"The {_OBLIQUITY} at foot strike, + with the swing side lower.",
+    ),
+    Definition(
+        "pelvic_drop_excursion", "rad", ("pelvis_obliquity",), (),
+        _drop_excursion,
+        f"Largest minus smallest value in stance of the {_OBLIQUITY}.",
+    ),
+    Definition(
+        "trunk_lean_forward_stance_mean", "rad", ("trunk_lean_forward",), (),
+        lambda w, s: w.over("trunk_lean_forward", s, "strike", "off").mean(-1),
+        f"Mean over stance of the {_TRUNK} in the sagittal plane of progression, forward +.",
+    ),
+    Definition(
+        "trunk_lean_forward_strike", "rad", ("trunk_lean_forward",), (),
+        lambda w, s: w.at("trunk_lean_forward", s, w.times(s, "strike")),
+        f"The {_TRUNK} in the sagittal plane of progression at foot strike, forward +.",
+    ),
+    Definition(
+        "trunk_lean_lateral_peak", "rad", ("trunk_lean_lateral",), (),
+        lambda w, s: peak(_toward(s) * w.over("trunk_lean_lateral", s, "strike", "off")),
+        f"Largest value in stance of the {_TRUNK} in the frontal plane, + to the stance side.",
+    ),
+    Definition(
+        "over_stride_angle_heel", "rad", ("limb_angle_heel_{side}",), (),
+        lambda w, s: w.at_strike(f"limb_angle_heel_{s}", s),
+        "At foot strike, line from the hip joint centre to the heel against straight down in the "
+        "sagittal plane of progression, + with the foot ahead.",
+    ),
+    Definition(
+        "over_stride_angle_ankle", "rad", ("limb_angle_ankle_{side}",), (),
+        lambda w, s: w.at_strike(f"limb_angle_ankle_{s}", s),
+        "At foot strike, line from the hip joint centre to the ankle against straight down in the "
+        "sagittal plane of progression, + with the foot ahead.",
+    ),
+    Definition(
+        "over_stride_distance_heel", "m", (), ("{side}_heel", "{side}_hip"),
+        _distance,
+        "At foot strike, distance of the heel ahead of the hip joint centre along the progression.",
+    ),
+    Definition(
+        "shank_angle_strike", "rad", ("shank_angle_{side}",), (),
+        lambda w, s: w.at_strike(f"shank_angle_{s}", s),
+        "At foot strike, line from knee to ankle against straight down in the sagittal plane of "
+        "progression, + with the ankle ahead.",
+    ),
+    Definition(
+        "hip_extension_peak", "rad", ("hip_flexion_{side}",), (),
+        lambda w, s: peak(-w.over(f"hip_flexion_{s}", s, "strike", "next_strike")),
+        "Largest extension in the cycle of the thigh against the pelvis (Cardan order flexion, "
+        "adduction, rotation).",
+    ),
+    Definition(
+        "thigh_extension_peak", "rad", ("thigh_flexion_{side}",), (),
+        lambda w, s: peak(-w.over(f"thigh_flexion_{s}", s, "strike", "next_strike")),
+        "Largest extension in the cycle of the thigh against the vertical in the sagittal plane of "
+        "progression.",
+    ),
+    Definition(
+        "thigh_trunk_extension_peak", "rad", ("thigh_trunk_flexion_{side}",), (),
+        lambda w, s: peak(-w.over(f"thigh_trunk_flexion_{s}", s, "strike", "next_strike")),
+        "Largest angle in the cycle of the thigh behind the line of the trunk, sagittal plane.",
+    ),
+    Definition(
+        "pelvic_tilt_stance_mean", "rad", ("pelvis_tilt",), (),
+        lambda w, s: w.over("pelvis_tilt", s, "strike", "off").mean(-1),
+        "Mean over stance of the tilt of the plane of both ASIS and PSIS, anterior +.",
+    ),
+    Definition(
+        "knee_flexion_peak_stance", "rad", ("knee_flexion_{side}",), (),
+        lambda w, s: peak(w.over(f"knee_flexion_{s}", s, "strike", "off")[..., 5:80]),
+        "Largest angle between thigh and shank from 5 to 79 % of stance, flexion +.",
+    ),
+    Definition(
+        "cadence", "1/min", (), (),
+        lambda w, s: 120 / _stride_time(w, s),
+        "Steps a minute: 120 s over the stride time.",
+        both=True,
+    ),
+    Definition(
+        "contact_time", "s", (), (),
+        lambda w, s: w.times(s, "off") - w.times(s, "strike"),
+        "From foot strike to foot off.",
+    ),
+    Definition(
+        "flight_time", "s", (), (),
+        lambda w, s: w.times(s, "opposite_strike") - w.times(s, "off"),
+        "From foot off to the opposite foot strike.",
+        activity="run",
+    ),
+    Definition(
+        "stride_length", "m", (), ("{side}_heel",),
+        _stride_length,
+        "Distance of the heel over the ground or belt between two strikes of the same foot.",
+    ),
+    Definition(
+        "step_length", "m", (), ("left_heel", "right_heel"),
+        _step_length,
+        "Distance over the ground or belt from the opposite heel at its strike to this heel at its "
+        "next strike, along the progression.",
+    ),
+    Definition(
+        "step_width", "m", (), ("left_heel", "right_heel"),
+        _step_width,
+        "Distance between the heels at consecutive strikes, square to the progression.",
+        both=True,
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CycleValues:
+    """One measure, cycle by cycle.
+
+    Attributes:
+        definition: Which.
+        side: left, right or both.
+        values: (B, n) over the cycles in which every replicate has a value.
+    """
+
+    definition: Definition
+    side: str
+    values: FloatArray
+
+
+def measure_cycles(walk: Walk, activity: str) -> tuple[list[CycleValues], dict[str, str]]:
+    """Compute every measure that the points and cycles allow.
+
+    Returns:
+        The values, and the reason for each measure that cannot be given, by name or name and side.
+    """
+    results: list[CycleValues] = []
+    withheld: dict[str, str] = {}
+    for definition in DEFINITIONS:
+        if definition.activity and definition.activity != activity:
+            continue
+        sides = []
+        for side in SIDES:
+            reason, values = _evaluate(walk, definition, side)
+            if values is None:
+                withheld[f"{definition.name} {side}"] = reason
+            else:
+                sides.append((side, values))
+        if definition.both and sides:
+            together = np.concatenate([v for _, v in sides], axis=1)
+            results.append(CycleValues(definition, "both", together))
+            for side in SIDES:
+                withheld.pop(f"{definition.name} {side}", None)
+        else:
+            results.extend(CycleValues(definition, side, v) for side, v in sides)
+    return results, withheld
+
+
+def _evaluate(
+    walk: Walk, definition: Definition, side: str
+) -> tuple[str, FloatArray | None]:
+    missing = [
+        c.format(side=side) for c in definition.curves if c.format(side=side) not in walk.curves
+    ]
+    if any(m.startswith(("pelvis_tilt", "hip_flexion")) for m in missing):
+        return "the pelvis' tilt needs both ASIS and both PSIS, which these points do not hold", None
+    missing += [
+        p.format(side=side) for p in definition.points if p.format(side=side) not in walk.body.names
+    ]
+    if missing:
+        return f"needs {', '.join(m.replace('_', ' ') for m in missing)}", None
+    if not walk.of(side):
+        return f"no complete {side} cycle", None
+    values = definition.per_cycle(walk, side)
+    whole = np.isfinite(values).all(axis=0)
+    if not whole.any():
+        return f"points are missing in every {side} cycle", None
+    return "", values[:, whole]
