@@ -66,9 +66,7 @@ def harrington_hip_centre(width: float, depth: float, *, left: bool) -> FloatArr
         left: The side.
     """
     aside = 0.33 * width + 0.0073
-    return np.array(
-        [-0.24 * depth - 0.0099, aside if left else -aside, -0.30 * width - 0.0109]
-    )
+    return np.array([-0.24 * depth - 0.0099, aside if left else -aside, -0.30 * width - 0.0109])
 
 
 def chord_centre(

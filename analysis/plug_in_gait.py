@@ -122,9 +122,7 @@ def _walk_from_lab(progression: str) -> FloatArray:
     return np.stack([forward, np.cross(up, forward), up])
 
 
-def _leg_angles(
-    pelvis: FloatArray, leg: pig_segments.PigLeg, sign: float
-) -> dict[str, FloatArray]:
+def _leg_angles(pelvis: FloatArray, leg: pig_segments.PigLeg, sign: float) -> dict[str, FloatArray]:
     flexion, adduction, rotation = cardan_tilt_first(np.swapaxes(pelvis, -1, -2) @ leg.thigh)
     angles = {
         "hip_flexion": -flexion,
@@ -142,9 +140,7 @@ def _leg_angles(
         }
     if leg.shank is not None and leg.foot is not None:
         # The foot's z axis points up its length, a right angle from the shank's in neutral.
-        flexion, rotation, adduction = cardan_tilt_first(
-            np.swapaxes(leg.shank, -1, -2) @ leg.foot
-        )
+        flexion, rotation, adduction = cardan_tilt_first(np.swapaxes(leg.shank, -1, -2) @ leg.foot)
         angles |= {
             "ankle_dorsiflexion": -flexion - np.pi / 2,
             "ankle_adduction": -sign * adduction,
