@@ -156,9 +156,7 @@ class Camera:
         xy, converged = self.normalised(xy_px)
         in_camera = np.concatenate([xy, np.ones((*xy.shape[:-1], 1))], axis=-1)
         in_camera /= np.linalg.norm(in_camera, axis=-1, keepdims=True)
-        direction = np.where(
-            converged[..., None], in_camera @ self.cam_from_lab.rotation, np.nan
-        )
+        direction = np.where(converged[..., None], in_camera @ self.cam_from_lab.rotation, np.nan)
         return Rays(self.centre, direction, converged)
 
     def perturbed(self, delta: Any) -> Camera:

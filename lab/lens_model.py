@@ -26,6 +26,8 @@ MODELS = tuple(COEFFICIENTS)
 _NEWTON_STEPS = 50
 _CONVERGED = 1e-12
 _ACCEPTED = 1e-10
+_TABLE = 1024
+_WIDEST = 1e3  # x/z beyond which no lens is asked: 89.94 deg off the axis
 
 
 def distort(model: str, coefficients: Any, xy: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -87,9 +89,9 @@ def _distort_brown(k: FloatArray, xy: FloatArray) -> tuple[FloatArray, FloatArra
 
 
 def _distort_fisheye(k: FloatArray, xy: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    r2 = (xy**2).sum(-1)
-    r = np.sqrt(r2)
-    theta = np.arctan(r)
+    r2: FloatArray = (xy**2).sum(-1)
+    r: FloatArray = np.sqrt(r2)
+    theta: FloatArray = np.arctan(r)
     t2 = theta**2
     series = 1 + t2 * (k[0] + t2 * (k[1] + t2 * (k[2] + t2 * k[3])))
     slope = 1 + t2 * (3 * k[0] + t2 * (5 * k[1] + t2 * (7 * k[2] + 9 * t2 * k[3])))
@@ -99,9 +101,9 @@ def _distort_fisheye(k: FloatArray, xy: FloatArray) -> tuple[FloatArray, FloatAr
     ratio = np.where(near, 1 - r2 / 3, theta / safe)
     scale = ratio * series
     # d(scale)/dr / r, with d(theta)/dr = 1 / (1 + r^2)
-    d_scale = np.where(
+    d_scale: FloatArray = np.where(
         near,
-        -2 / 3 + 2 * k[0],
+        float(2 * k[0] - 2 / 3),
         (slope / (1 + r2) - scale) / np.where(near, 1.0, r2),
     )
     bent = xy * scale[..., None]
@@ -113,9 +115,68 @@ def _distort_fisheye(k: FloatArray, xy: FloatArray) -> tuple[FloatArray, FloatAr
     return bent, by_xy, by_k
 
 
-def undistort(
-    model: str, coefficients: Any, bent: Any
-) -> tuple[FloatArray, NDArray[np.bool_]]:
+def _radial_slope(model: str, k: FloatArray) -> FloatArray:
+    """Return the polynomial (highest power first) whose sign is that of the radial slope.
+
+    For Brown-Conrady the slope of r * top(r^2) / bottom(r^2) times bottom^2, in r^2; for the
+    fisheye the slope of its series, in theta^2.
+    """
+    if model == "fisheye":
+        return np.array([9 * k[3], 7 * k[2], 5 * k[1], 3 * k[0], 1.0])
+    k3 = k[4] if len(k) > 4 else 0.0
+    top = np.array([k3, k[1], k[0], 1.0])
+    bottom = np.array([*k[:4:-1], 1.0])
+    s = np.array([2.0, 0.0])
+    slope_top = np.polyadd(top, np.polymul(s, np.polyder(top)))
+    slope_bottom = np.polymul(np.polymul(s, top), np.polyder(bottom))
+    return np.asarray(np.polysub(np.polymul(slope_top, bottom), slope_bottom), float)
+
+
+def fold_radius(model: str, coefficients: Any) -> float:
+    """Return the x/z, y/z radius up to which the radial lens model can be inverted.
+
+    There the radial part of the model turns back on itself (or has its pole); farther out two
+    directions give one pixel. Infinity where that never happens.
+    """
+    k = np.asarray(coefficients, float)
+    polynomials = [_radial_slope(model, k)]
+    if len(k) > 5:
+        polynomials.append(np.array([*k[:4:-1], 1.0]))
+    roots: NDArray[np.complex128] = np.concatenate(
+        [np.asarray(np.roots(p), np.complex128) for p in polynomials]
+    )
+    squares = roots.real[(np.abs(roots.imag) < 1e-12 * np.abs(roots)) & (roots.real > 0)]
+    radius = float(np.sqrt(squares.min(initial=np.inf)))
+    if model == "fisheye":
+        return float(np.tan(radius)) if radius < np.pi / 2 else np.inf
+    return radius
+
+
+def _radial_start(
+    model: str, coefficients: FloatArray, target: FloatArray, fold: float
+) -> FloatArray:
+    """Invert the radial part by a table up to the fold, as the start of Newton's method."""
+    wanted = np.linalg.norm(target, axis=-1)
+    radial = coefficients.copy()
+    if model != "fisheye":
+        radial[2:4] = 0.0
+    share = np.linspace(0, 1, _TABLE)
+    farthest = np.nanmax(wanted, initial=0.0)
+    # A pole itself has no value; a hair inside it has.
+    inside = min(fold * (1 - 1e-9), _WIDEST)
+    end = min(inside, 1.0)
+    while True:
+        angles = share * np.arctan(end)
+        table = np.stack([np.tan(angles), np.zeros(_TABLE)], axis=-1)
+        bent = distort(model, radial, table)[0][:, 0]
+        if bent[-1] >= farthest or end >= inside:
+            break
+        end = min(inside, 4 * end)
+    radius = np.asarray(np.interp(wanted, bent, table[:, 0]), float)
+    return target * (radius / np.where(wanted > 0, wanted, 1.0))[..., None]
+
+
+def undistort(model: str, coefficients: Any, bent: Any) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Find the normalised coordinates that the lens bends to `bent`, by Newton's method.
 
     Args:
@@ -125,27 +186,29 @@ def undistort(
 
     Returns:
         xy (..., 2), NaN where the inverse does not exist or was not reached, and (...) whether
-        it converged on the branch that holds the optical axis.
+        it converged on the branch that holds the optical axis, within `fold_radius`.
     """
     target = np.asarray(bent, float)
-    # A fisheye bends any field of view into a finite disc; the tangent is the better start.
-    if model == "fisheye":
-        r = np.linalg.norm(target, axis=-1, keepdims=True)
-        xy = target * np.where(r > 0, np.tan(np.minimum(r, 1.5)) / np.where(r > 0, r, 1), 1.0)
-    else:
-        xy = target.copy()
+    coefficients = np.asarray(coefficients, float)
     with np.errstate(all="ignore"):
+        fold = fold_radius(model, coefficients)
+        xy = _radial_start(model, coefficients, target, fold)
         for _ in range(_NEWTON_STEPS):
             value, jacobian, _ = distort(model, coefficients, xy)
             residual = target - value
             det = jacobian[..., 0, 0] * jacobian[..., 1, 1] - jacobian[..., 0, 1] ** 2
-            step = np.stack(
-                [
-                    jacobian[..., 1, 1] * residual[..., 0] - jacobian[..., 0, 1] * residual[..., 1],
-                    jacobian[..., 0, 0] * residual[..., 1] - jacobian[..., 1, 0] * residual[..., 0],
-                ],
-                axis=-1,
-            ) / det[..., None]
+            step = (
+                np.stack(
+                    [
+                        jacobian[..., 1, 1] * residual[..., 0]
+                        - jacobian[..., 0, 1] * residual[..., 1],
+                        jacobian[..., 0, 0] * residual[..., 1]
+                        - jacobian[..., 1, 0] * residual[..., 0],
+                    ],
+                    axis=-1,
+                )
+                / det[..., None]
+            )
             # Long steps jump over the fold of a strong lens; half the radius is safe.
             length = np.linalg.norm(step, axis=-1, keepdims=True)
             limit = 0.5 * (1 + np.linalg.norm(xy, axis=-1, keepdims=True))
@@ -155,7 +218,10 @@ def undistort(
                 break
         value, jacobian, _ = distort(model, coefficients, xy)
         det = jacobian[..., 0, 0] * jacobian[..., 1, 1] - jacobian[..., 0, 1] ** 2
-        trace = jacobian[..., 0, 0] + jacobian[..., 1, 1]
         scale = 1 + np.abs(target).max(-1, initial=0.0)
-        converged = (np.abs(value - target).max(-1) < _ACCEPTED * scale) & (det > 0) & (trace > 0)
+        converged = (
+            (np.abs(value - target).max(-1) < _ACCEPTED * scale)
+            & (det > 0)
+            & (np.linalg.norm(xy, axis=-1) < fold)
+        )
     return np.where(converged[..., None], xy, np.nan), converged

@@ -95,6 +95,4 @@ class Points3D:
     def select(self, names: Sequence[str]) -> Points3D:
         """Return only these points, in this order."""
         columns = [self.index(n) for n in names]
-        return replace(
-            self, names=tuple(names), xyz=self.xyz[:, columns], cov=self.cov[:, columns]
-        )
+        return replace(self, names=tuple(names), xyz=self.xyz[:, columns], cov=self.cov[:, columns])

@@ -1,5 +1,8 @@
 """A rigid transform between two named frames."""
 
+# scipy carries no type information.
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
