@@ -1,1 +1,1 @@
-"""A Trial in; the page for the patient and files for other programs out."""
+"""Trial to page and files: the PDF a patient holds, and exports that other programs read."""

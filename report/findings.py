@@ -1,0 +1,167 @@
+"""The four findings: which number stands for each, and how it lies to its source's range."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import FileError
+from lab.gait import Measure
+from lab.trial import Norm, Trial
+from report.numbers import INTERVAL_FACTOR
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One of the four findings.
+
+    Attributes:
+        name: As in the findings file.
+        measures: The measures that can stand for it, best first; a later one is taken, under its
+            own name, where the earlier ones could not be measured.
+    """
+
+    name: str
+    measures: tuple[str, ...]
+
+
+FINDINGS = (
+    Finding("pelvic_drop", ("pelvic_drop_peak",)),
+    Finding("trunk_lean", ("trunk_lean_forward_stance_mean",)),
+    Finding("over_stride", ("over_stride_angle_heel", "over_stride_angle_ankle")),
+    Finding(
+        "hip_extension",
+        ("hip_extension_peak", "thigh_trunk_extension_peak", "thigh_extension_peak"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingText:
+    """What a source says of a finding.
+
+    Attributes:
+        consequence: What it names as the consequence.
+        exercise: What it suggests, for discussion with the clinician.
+        citation: The source.
+    """
+
+    consequence: str
+    exercise: str
+    citation: str
+
+
+def read_findings(path: Path) -> dict[str, FindingText]:
+    """Read consequences and exercises from a findings file, by the findings' names.
+
+    Raises:
+        FileError: When the file is missing, is no TOML, or lacks a text.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="Check the path."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileError(f"is not valid TOML: {error}", where=str(path)) from error
+    texts: dict[str, FindingText] = {}
+    for entry in table.get("finding", []):
+        missing = [k for k in ("name", "consequence", "exercise", "citation") if k not in entry]
+        if missing:
+            raise FileError(
+                f"a [[finding]] lacks {', '.join(missing)}",
+                where=str(path),
+                remedy="Give each finding a name, consequence, exercise and citation.",
+            )
+        texts[entry["name"]] = FindingText(
+            entry["consequence"], entry["exercise"], entry["citation"]
+        )
+    return texts
+
+
+def finding_measures(trial: Trial, finding: Finding) -> tuple[str, dict[str, Measure]]:
+    """Return the measure that stands for a finding, and its values by side.
+
+    Returns:
+        Name and values; the first name and no values where none could be measured.
+    """
+    for name in finding.measures:
+        sides = {
+            m.side: m for m in trial.measures if m.name == name and math.isfinite(m.value)
+        }
+        if sides:
+            return name, sides
+    return finding.measures[0], {}
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A source's range in the measure's unit; an end that it leaves open is infinite.
+
+    Attributes:
+        low, high: Ends.
+        is_range: Whether the source calls it a range; else it is its mean +- 1 SD.
+        norm: The reference value it comes from.
+    """
+
+    low: float
+    high: float
+    is_range: bool
+    norm: Norm
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the source speaks of a finding outside."""
+        return self.norm.finding and self.is_range
+
+
+def band_for(trial: Trial, name: str) -> Band | None:
+    """Return the range that a measure is drawn against; None where no source gives one.
+
+    Only a reference value of the trial's activity with a citation counts; a cut-off goes before
+    a range, and a range before a mean with its standard deviation.
+    """
+    bands: list[Band] = []
+    for norm in trial.norms:
+        if norm.measure != name or norm.activity != trial.activity or not norm.citation:
+            continue
+        if math.isfinite(norm.low) or math.isfinite(norm.high):
+            low = norm.low if math.isfinite(norm.low) else -math.inf
+            high = norm.high if math.isfinite(norm.high) else math.inf
+            bands.append(Band(low, high, True, norm))
+        elif math.isfinite(norm.mean) and math.isfinite(norm.sd):
+            bands.append(Band(norm.mean - norm.sd, norm.mean + norm.sd, False, norm))
+    return min(bands, key=lambda b: (not b.cut_off, not b.is_range), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a value lies to a range.
+
+    Attributes:
+        place: inside, above, below, or edge (the interval holds an end of the range).
+        sure: Whether the interval was known.
+    """
+
+    place: str
+    sure: bool
+
+
+def judge(measure: Measure, band: Band) -> Verdict:
+    """Compare a value and its 95 % interval with a range.
+
+    Inside and outside are said only when the whole interval lies there.
+    """
+    sure = math.isfinite(measure.sigma)
+    half = INTERVAL_FACTOR * measure.sigma if sure else 0.0
+    low, high = measure.value - half, measure.value + half
+    if low > band.high:
+        return Verdict("above", sure)
+    if high < band.low:
+        return Verdict("below", sure)
+    if low >= band.low and high <= band.high:
+        return Verdict("inside", sure)
+    return Verdict("edge", sure)

@@ -1,0 +1,218 @@
+"""The report as PDF/A: a Trial in, one file out, the same bytes for the same trial."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import cv2
+import typst
+
+from lab.errors import LabError
+from lab.gait import SIDES
+from lab.trial import Trial
+from report.cycles import side_cycles
+from report.figures import planes
+from report.files import replace_file
+from report.findings import FindingText
+from report.numbers import time_text
+from report.quality import quality
+from report.stills import Still
+from report.summary import summary
+from report.tables import changes, references, spatiotemporal, standing, values, withheld
+
+_TEMPLATES = ("report.typ", "style.typ", "plots.typ", "pages.typ")
+_STANDARD = "a-2a"  # PDF/A-2, level A: kept for long, and readable by a screen reader
+_JPEG_QUALITY = 90
+_REASONS_ON_EVERY_PAGE = 4
+_REASON_LENGTH = 160
+_CODE_LENGTH = 28
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}\u2026"
+
+
+def refusals(trial: Trial, flags: Sequence[str] = ()) -> list[str]:
+    """Return why the report must not be relied on; empty when nothing speaks against it."""
+    reasons = [*flags]
+    if not trial.accepted:
+        reasons += trial.reasons or ("The trial was refused without a reason.",)
+    if trial.rig is not None and not trial.rig.quality.accepted:
+        why = trial.rig.quality.reasons or ("no reason given",)
+        reasons += [f"Calibration refused: {r}" for r in why]
+    return list(dict.fromkeys(reasons))
+
+
+def _meta(trial: Trial) -> list[dict[str, str]]:
+    activity = "Running" if trial.activity == "run" else "Walking"
+    speed = trial.treadmill_speed_m_s
+    if speed == speed:  # not NaN: a treadmill
+        activity = f"{activity}, {speed:.1f}\u00a0m/s"
+    counts = [len(side_cycles(trial, s)) for s in SIDES]
+    strides = ", ".join(f"{n} {s}" for n, s in zip(counts, SIDES, strict=True))
+    items = [
+        ("Patient code", trial.patient),
+        ("Recorded", time_text(trial.recorded) or "not known"),
+        ("Activity", activity if speed == speed else f"{activity}, overground"),
+        ("Strides", strides if any(counts) else "none complete"),
+    ]
+    subject = [
+        f"{trial.subject[key]:.{digits}f}\u00a0{unit}"
+        for key, digits, unit in (("age_years", 0, "years"), ("height_m", 2, "m"), ("mass_kg", 0, "kg"))
+        if key in trial.subject
+    ]
+    if subject:
+        items.append(("Person", ", ".join(subject)))
+    return [{"label": label, "value": value} for label, value in items]
+
+
+def _state(trial: Trial, refused: list[str]) -> dict[str, str]:
+    if refused:
+        return {"state": "refused", "sign": "\u2717", "word": "Measurement refused"}
+    if trial.reasons:
+        return {"state": "look", "sign": "!", "word": "Measurement accepted, with notes"}
+    return {"state": "accepted", "sign": "\u2713", "word": "Measurement accepted"}
+
+
+def _banner(refused: list[str]) -> dict[str, Any] | None:
+    if not refused:
+        return None
+    shown = [_shortened(r, _REASON_LENGTH) for r in refused]
+    if len(shown) > _REASONS_ON_EVERY_PAGE:
+        left = len(shown) - _REASONS_ON_EVERY_PAGE + 1
+        shown = [
+            *shown[: _REASONS_ON_EVERY_PAGE - 1],
+            f"and {left} more reasons, all on the page \u201cQuality of the measurement\u201d",
+        ]
+    return {
+        "head": "\u2717 REFUSED: do not base treatment on these numbers",
+        "reasons": shown,
+    }
+
+
+def page_content(
+    trial: Trial,
+    *,
+    stills: Sequence[Still] = (),
+    findings_text: Mapping[str, FindingText] = _NOTHING,
+    flags: Sequence[str] = (),
+    previous: Trial | None = None,
+    revisit_sigma: Mapping[str, float] = _NOTHING,
+) -> dict[str, Any]:
+    """Return everything the template prints, as plain values; arguments as in `write_pdf`."""
+    refused = refusals(trial, flags)
+    rows, definitions = values(trial)
+    kind = "Running" if trial.activity == "run" else "Walking"
+    return {
+        "title": f"{kind} gait report",
+        "patient": _shortened(trial.patient, _CODE_LENGTH),
+        "trial": f"{kind}, {trial.recorded[:10] or 'date not known'}",
+        "software": trial.provenance.software,
+        "meta": _meta(trial),
+        "state": _state(trial, refused),
+        "banner": _banner(refused),
+        "notes": refused or list(trial.reasons),
+        "refused": bool(refused),
+        "summary": summary(trial, findings_text, previous, revisit_sigma),
+        "spatiotemporal": spatiotemporal(trial),
+        "over_cycle": bool(trial.cycles),
+        "planes": planes(trial),
+        "stills": [
+            {"file": f"still{i}.jpg", "caption": s.caption, "camera": s.camera, "t": f"{s.t:.3f}"}
+            for i, s in enumerate(stills)
+        ],
+        "landscape": bool(stills) and all(s.image.shape[1] > s.image.shape[0] for s in stills),
+        "values": rows,
+        "definitions": definitions,
+        "standing": standing(trial),
+        "changes": changes(trial, previous, revisit_sigma),
+        "withheld": withheld(trial),
+        "quality": quality(trial),
+        "references": references(trial),
+    }
+
+
+def _timestamp(trial: Trial) -> datetime:
+    created = trial.provenance.created
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError as error:
+        raise LabError(
+            f"the time of making is not ISO 8601: {created!r}",
+            where="provenance.created",
+            remedy="Process the trial again.",
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _compile(content: dict[str, Any], stills: Sequence[Still], moment: datetime) -> bytes:
+    package = resources.files("report")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        resources.as_file(package.joinpath("fonts")) as fonts,
+    ):
+        root = Path(folder)
+        for name in _TEMPLATES:
+            root.joinpath(name).write_bytes(package.joinpath(name).read_bytes())
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+        root.joinpath("content.json").write_text(text, encoding="utf-8")
+        for i, still in enumerate(stills):
+            quality_flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+            _, jpeg = cv2.imencode(".jpg", still.image[..., ::-1], quality_flags)
+            root.joinpath(f"still{i}.jpg").write_bytes(jpeg.tobytes())
+        return typst.compile(
+            root / "report.typ",
+            root=root,
+            font_paths=[fonts],
+            ignore_system_fonts=True,
+            format="pdf",
+            pdf_standards=_STANDARD,
+            timestamp=moment,
+        )
+
+
+def write_pdf(
+    trial: Trial,
+    path: Path | str,
+    *,
+    stills: Sequence[Still] = (),
+    findings_text: Mapping[str, FindingText] = _NOTHING,
+    flags: Sequence[str] = (),
+    previous: Trial | None = None,
+    revisit_sigma: Mapping[str, float] = _NOTHING,
+) -> None:
+    """Write the report of one walk as PDF/A, A4; the same trial gives the same bytes.
+
+    Args:
+        trial: The walk. Its time of making becomes the file's date.
+        path: Where to; an older file is replaced only when the new one is whole.
+        stills: Pictures with the skeleton drawn in.
+        findings_text: Consequence and exercise by finding (`report.findings.read_findings`);
+            without it, none is printed.
+        flags: Further reasons why the report must not be relied on; they stand on every page.
+        previous: An earlier visit to compare with.
+        revisit_sigma: Standard uncertainty of placing markers or finding landmarks anew at one
+            visit, by measure, in the measure's unit. Where absent the page says so.
+
+    Raises:
+        LabError: When the trial's time of making cannot be read.
+        FileError: When the file cannot be written.
+    """
+    content = page_content(
+        trial,
+        stills=stills,
+        findings_text=findings_text,
+        flags=flags,
+        previous=previous,
+        revisit_sigma=revisit_sigma,
+    )
+    pdf = _compile(content, stills, _timestamp(trial))
+    replace_file(Path(path), lambda beside: beside.write_bytes(pdf))

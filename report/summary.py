@@ -1,0 +1,337 @@
+"""The first page: what was measured, how it lies to a range, how sure, what changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lab.gait import SIDES, Measure
+from lab.trial import Trial
+from report.change import change_between
+from report.cycles import side_cycles
+from report.figures import dot_chart
+from report.findings import (
+    FINDINGS,
+    Band,
+    FindingText,
+    Verdict,
+    band_for,
+    finding_measures,
+    judge,
+)
+from report.numbers import (
+    INTERVAL_FACTOR,
+    PLUS_MINUS,
+    display_of,
+    measure_quantity,
+    quantity,
+    signed,
+)
+from report.words import listing, measure_words, sentence
+
+NOT_KNOWN = "interval not known"
+WITHOUT_CALIBRATION = "interval without calibration error"
+RESEARCH_NOTE = (
+    "Research so far does not support these four, taken by themselves, as markers of low-back "
+    "pain (Drozda 2024, Gait Posture 113:184; Smith 2022, medRxiv 2021.05.08). They are shown "
+    "because they can be measured and trained. What they mean for you is for you and your "
+    "clinician to judge together."
+)
+_MORE = ("cadence", "contact_time", "flight_time", "stride_length", "step_width")
+_MORE_SHOWN = 4
+
+
+def calibration_known(trial: Trial) -> bool:
+    """Return whether calibration error could be part of the intervals."""
+    return trial.rig is not None and trial.rig.has_covariance
+
+
+def interval_note(trial: Trial, measure: Measure) -> str:
+    """Return what the reader must know of a measure's interval, empty when it is whole."""
+    if not math.isfinite(measure.sigma):
+        return NOT_KNOWN
+    return "" if calibration_known(trial) else WITHOUT_CALIBRATION
+
+
+def withheld_reason(trial: Trial, name: str, side: str = "") -> str:
+    """Return why a measure is not given, or an empty text."""
+    keys = (f"{name}_{side}", f"{name} {side}", name) if side else (name,)
+    return next((trial.withheld[k] for k in keys if k in trial.withheld), "")
+
+
+def _place_words(band: Band, verdict: Verdict) -> str:
+    whole = "the range" if band.is_range else "one standard deviation of the mean"
+    place = {
+        "inside": f"within {whole}",
+        "above": f"above {whole}",
+        "below": f"below {whole}",
+        "edge": "too close to call",
+    }[verdict.place]
+    return place if verdict.sure else f"{place}, {NOT_KNOWN}"
+
+
+def _verdicts(band: Band | None, sides: Mapping[str, Measure]) -> list[dict[str, str]]:
+    """Return the verdicts as word, sign and state; both sides in one where they agree."""
+    if band is None:
+        return [{"sides": "", "sign": "", "state": "plain", "word": "No published range to compare"}]
+    found: dict[str, tuple[Verdict, list[str]]] = {}
+    for side, measure in sides.items():
+        verdict = judge(measure, band)
+        found.setdefault(_place_words(band, verdict), (verdict, []))[1].append(side)
+    lines = []
+    for word, (verdict, names) in found.items():
+        state, sign = "plain", ""
+        if band.cut_off and verdict.place == "inside" and verdict.sure:
+            state, sign = "accepted", "\u2713"
+        elif band.cut_off and verdict.place in ("above", "below") and verdict.sure:
+            state, sign = "look", "\u25b2" if verdict.place == "above" else "\u25bc"
+        who = sentence(listing(names)) if names != ["both"] else ""
+        lines.append({"sides": who, "sign": sign, "state": state, "word": word})
+    return lines
+
+
+def _range_text(band: Band) -> str:
+    display = display_of(band.norm.measure, band.norm.unit)
+    gap = "" if display.unit == "\u00b0" else "\u00a0"
+    ends = [e * display.factor for e in (band.low, band.high)]
+    decimals = 0 if all(math.isinf(e) or abs(e - round(e)) < 1e-6 for e in ends) else 1
+    low, high = (signed(e, decimals) if math.isfinite(e) else "" for e in ends)
+    if not low:
+        return f"up to {high}{gap}{display.unit}"
+    if not high:
+        return f"from {low}{gap}{display.unit}"
+    return f"{low} to {high}{gap}{display.unit}"
+
+
+def _source(band: Band | None) -> str:
+    """Return the caption of the grey band: whose range, of whom, from where."""
+    if band is None:
+        return ""
+    kind = "" if band.is_range else f" (mean {PLUS_MINUS} 1 SD)"
+    of = f", {band.norm.population}" if band.norm.population else ""
+    return f"Grey: {_range_text(band)}{kind}{of}. {band.norm.citation}"
+
+
+def _finding(
+    trial: Trial, name: str, sides: dict[str, Measure], text: FindingText | None
+) -> dict[str, Any]:
+    words = measure_words(name)
+    band = band_for(trial, name)
+    wanted = [s for s in ("both",) if s in sides] or list(SIDES)
+    rows = []
+    for side in wanted:
+        measure = sides.get(side)
+        if measure is None:
+            reason = withheld_reason(trial, name, side)
+            rows.append({"side": side, "known": False, "note": reason or "not measured"})
+            continue
+        printed = measure_quantity(measure)
+        rows.append(
+            {
+                "side": side,
+                "known": True,
+                "value": printed.value,
+                "interval": printed.interval,
+                "unit": printed.unit,
+                "note": interval_note(trial, measure),
+            }
+        )
+    return {
+        "title": words.plain,
+        "term": words.term,
+        "low": words.low,
+        "high": words.high,
+        "rows": rows,
+        "reason": "" if sides else withheld_reason(trial, name) or "The trial holds no such number.",
+        "chart": dot_chart(name, sides, band) if sides else None,
+        "verdicts": _verdicts(band, sides) if sides else [],
+        "source": _source(band) if sides else "",
+        "consequence": text.consequence if text else "",
+        "exercise": text.exercise if text else "",
+    }
+
+
+def _measured(trial: Trial) -> str:
+    verb = "ran" if trial.activity == "run" else "walked"
+    where = (
+        f" on a treadmill at {trial.treadmill_speed_m_s:.1f}\u00a0m/s"
+        if math.isfinite(trial.treadmill_speed_m_s)
+        else ""
+    )
+    points = len(trial.points.names)
+    seen = len(trial.keypoints)
+    how = (
+        f"{sentence(_count(seen))} cameras followed {points} points on your body"
+        if seen
+        else f"The paths of {points} points on your body were read from a file; you {verb}{where}"
+    )
+    if seen:
+        how += f" while you {verb}{where}"
+    left, right = (len(side_cycles(trial, s)) for s in SIDES)
+    if not left and not right:
+        return f"{how}. No complete stride was found, so no number per stride is given."
+    return (
+        f"{how}. The numbers are means over {_strides(left, 'left')} and "
+        f"{_strides(right, 'right')}. The side named is that of the leg on the ground."
+    )
+
+
+def _count(n: int) -> str:
+    small = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return small[n] if n < len(small) else str(n)
+
+
+def _strides(n: int, side: str) -> str:
+    return f"{_count(n)} {side} stride{'' if n == 1 else 's'}"
+
+
+def _outside(findings: list[dict[str, Any]]) -> str:
+    by_word: dict[str, list[str]] = {}
+    for finding in findings:
+        for verdict in finding["verdicts"]:
+            title = finding["title"][:1].lower() + finding["title"][1:]
+            side = f" ({verdict['sides'].lower()})" if len(finding["verdicts"]) > 1 else ""
+            by_word.setdefault(verdict["word"], []).append(f"{title}{side}")
+    if not by_word:
+        return "That cannot be said: none of the four could be measured."
+    parts = [f"{sentence(word)}: {listing(names)}." for word, names in by_word.items()]
+    ranged = any(f["source"] for f in findings)
+    tail = " Each range and its source stand below." if ranged else ""
+    return " ".join(parts) + tail
+
+
+def _sure(trial: Trial, measures: list[Measure]) -> str:
+    known = [m for m in measures if math.isfinite(m.sigma) and m.unit == "rad"]
+    if not measures:
+        return "There is no number to be sure of. The last pages show how good the recording was."
+    if not known:
+        return (
+            "How exact the points are is not known, so no interval can be given: read the numbers "
+            f"with care ({NOT_KNOWN})."
+        )
+    halves = sorted(
+        (INTERVAL_FACTOR * m.sigma, measure_quantity(m).interval) for m in known
+    )
+    low, high = halves[0][1], halves[-1][1]
+    width = f"{PLUS_MINUS} {low}\u00b0" if low == high else (
+        f"{PLUS_MINUS} {low}\u00b0 to {PLUS_MINUS} {high}\u00b0"
+    )
+    holds = (
+        "It holds the noise of the cameras, their calibration and the direction of gravity."
+        if calibration_known(trial)
+        else f"It is an {WITHOUT_CALIBRATION}: how well the cameras were calibrated is not known."
+    )
+    some = "" if len(known) == len(measures) else " For some numbers it is not known."
+    return (
+        f"Every number stands with its 95 % interval; for the findings that is {width}. "
+        f"{holds}{some}"
+    )
+
+
+def _changed(
+    trial: Trial, previous: Trial | None, names: list[str], revisit: Mapping[str, float]
+) -> str:
+    if previous is None:
+        return "There is no earlier measurement to compare with."
+    found, none, missing = [], [], False
+    landmarks = True
+    for name in names:
+        for now in (m for m in trial.measures if m.name == name):
+            before = previous.measure(name, now.side)
+            change = None if before is None else change_between(
+                now, before, revisit.get(name, math.nan)
+            )
+            if change is None or not change.comparable or not math.isfinite(change.limit):
+                missing = True
+                continue
+            landmarks = landmarks and change.landmarks_included
+            title = measure_words(name).plain
+            title = title[:1].lower() + title[1:]
+            side = "" if now.side == "both" else f" ({now.side})"
+            if change.detectable:
+                display = display_of(name, now.unit)
+                by = quantity(abs(change.difference), change.limit / INTERVAL_FACTOR, display).text
+                more = "more" if change.difference > 0 else "less"
+                found.append(f"{title}{side} {by} {more}")
+            else:
+                none.append(f"{title}{side}")
+    parts = []
+    if found:
+        parts.append(f"Changed: {listing(found)}.")
+    if none and not found:
+        parts.append("No detectable change in the four findings.")
+    elif none:
+        parts.append("No detectable change in the others.")
+    if (found or none) and not landmarks:
+        parts.append("How alike the body points were found on both days is not part of this.")
+    if missing:
+        parts.append("Some numbers cannot be compared; the table of changes says why.")
+    if "pelvic_drop_peak" in names:
+        parts.append(
+            "For pelvic drop by 2D video, 2.7 to 2.8\u00b0 are needed (Dingenen 2018)."
+        )
+    return " ".join(parts)
+
+
+def _more(trial: Trial) -> list[dict[str, Any]]:
+    cells = []
+    for name in _MORE:
+        sides = [
+            m
+            for side in (*SIDES, "both")
+            if (m := trial.measure(name, side)) is not None and math.isfinite(m.value)
+        ]
+        if not sides:
+            continue
+        words = measure_words(name)
+        cells.append(
+            {
+                "label": words.plain,
+                "term": words.term,
+                "values": [
+                    {
+                        "side": m.side,
+                        "text": measure_quantity(m).text,
+                        "note": interval_note(trial, m),
+                    }
+                    for m in sides
+                ],
+            }
+        )
+    return cells[:_MORE_SHOWN]
+
+
+def summary(
+    trial: Trial,
+    texts: Mapping[str, FindingText],
+    previous: Trial | None,
+    revisit_sigma: Mapping[str, float],
+) -> dict[str, Any]:
+    """Return the first page as the template reads it.
+
+    Args:
+        trial: The walk.
+        texts: Consequence and exercise by finding.
+        previous: The visit to compare with.
+        revisit_sigma: Standard uncertainty of finding the landmarks anew, by measure, in its unit.
+    """
+    chosen = [(finding, *finding_measures(trial, finding)) for finding in FINDINGS]
+    findings = [_finding(trial, name, sides, texts.get(f.name)) for f, name, sides in chosen]
+    measured = [m for _, _, sides in chosen for m in sides.values()]
+    names = [name for _, name, sides in chosen if sides]
+    return {
+        "answers": [
+            {"question": "What was measured", "text": _measured(trial)},
+            {"question": "Outside a range?", "text": _outside(findings)},
+            {"question": "How sure are we?", "text": _sure(trial, measured)},
+            {
+                "question": "Since last time",
+                "text": _changed(trial, previous, names, revisit_sigma),
+            },
+        ],
+        "findings": findings if measured else [],
+        "advice": listing(list(dict.fromkeys(t.citation for t in texts.values()))),
+        "more": _more(trial),
+        "note": RESEARCH_NOTE if measured else "",
+    }

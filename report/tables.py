@@ -1,0 +1,177 @@
+"""The tables: times and distances, all values with their definitions, changes, references."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lab.gait import SIDES, Measure
+from lab.trial import Norm, Trial
+from report.change import change_between
+from report.numbers import (
+    INTERVAL_FACTOR,
+    display_of,
+    measure_quantity,
+    quantity,
+    signed,
+    spread_text,
+)
+from report.words import listing, measure_words, readable, sentence
+
+_TIME_AND_DISTANCE = ("s", "m", "1/min")
+
+
+def _names(trial: Trial) -> list[str]:
+    return list(dict.fromkeys(m.name for m in trial.measures))
+
+
+def _label(name: str) -> dict[str, str]:
+    words = measure_words(name)
+    return {"plain": words.plain, "term": words.term}
+
+
+def _number(measure: Measure | None) -> dict[str, str] | None:
+    if measure is None:
+        return None
+    printed = measure_quantity(measure)
+    return {
+        "value": printed.value,
+        "interval": printed.interval,
+        "unit": printed.unit,
+        "spread": spread_text(measure),
+        "n": str(measure.n),
+    }
+
+
+def spatiotemporal(trial: Trial) -> list[dict[str, Any]]:
+    """Return the rows of times and distances, left and right, or both in one."""
+    return [
+        {
+            **_label(name),
+            "unit": display_of(name, unit).unit,
+            **{side: _number(trial.measure(name, side)) for side in (*SIDES, "both")},
+        }
+        for name in _names(trial)
+        if (unit := next(m.unit for m in trial.measures if m.name == name)) in _TIME_AND_DISTANCE
+    ]
+
+
+def values(trial: Trial) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Return the rows of all measures, and the definitions that their codes stand for."""
+    codes: dict[str, str] = {}
+    rows = []
+    for name in _names(trial):
+        measures = [m for m in trial.measures if m.name == name]
+        for m in measures:
+            codes.setdefault(m.definition, f"D{len(codes) + 1}")
+        rows.append(
+            {
+                **_label(name),
+                "unit": display_of(name, measures[0].unit).unit,
+                "code": ", ".join(dict.fromkeys(codes[m.definition] for m in measures)),
+                **{side: _number(trial.measure(name, side)) for side in (*SIDES, "both")},
+            }
+        )
+    return rows, [{"code": code, "text": text} for text, code in codes.items()]
+
+
+def withheld(trial: Trial) -> list[dict[str, str]]:
+    """Return what is not given, and why; names of one reason stand together."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in trial.withheld.items():
+        words = measure_words(name)
+        label = f"{words.plain} ({words.term})" if words.term else sentence(readable(name))
+        by_reason.setdefault(reason, []).append(label)
+    return [{"names": "; ".join(names), "reason": reason} for reason, names in by_reason.items()]
+
+
+def changes(
+    trial: Trial, previous: Trial | None, revisit_sigma: Mapping[str, float]
+) -> list[dict[str, str]]:
+    """Return every measure beside its last value, with the difference that can be detected."""
+    rows = []
+    for now in trial.measures if previous is not None else ():
+        before = previous.measure(now.name, now.side) if previous is not None else None
+        if before is None:
+            continue
+        words = measure_words(now.name)
+        row = {
+            "plain": words.plain,
+            "term": words.term,
+            "side": now.side,
+            "before": measure_quantity(before).text,
+            "now": measure_quantity(now).text,
+            "difference": "\u2013",
+            "limit": "\u2013",
+        }
+        if now.unit != before.unit or now.definition != before.definition:
+            rows.append({**row, "word": "not compared: another definition"})
+            continue
+        change = change_between(now, before, revisit_sigma.get(now.name, math.nan))
+        display = display_of(now.name, now.unit)
+        difference = quantity(change.difference, change.limit / INTERVAL_FACTOR, display)
+        row["difference"] = difference.value
+        if not math.isfinite(change.limit):
+            word = "not known: no interval"
+        elif not change.detectable:
+            word = "no detectable change"
+        else:
+            word = "changed" if change.landmarks_included else "changed, landmarks aside"
+        if math.isfinite(change.limit):
+            row["limit"] = difference.interval
+        rows.append({**row, "word": word})
+    return rows
+
+
+def _norm_value(norm: Norm) -> str:
+    display = display_of(norm.measure, norm.unit)
+    gap = "" if display.unit == "\u00b0" else "\u00a0"
+
+    def shown(x: float) -> str:
+        x *= display.factor
+        whole = abs(x - round(x)) < 1e-6
+        return signed(x, 0 if whole else max(display.decimals, 1))
+
+    parts = []
+    if math.isfinite(norm.low) and math.isfinite(norm.high):
+        parts.append(f"{shown(norm.low)} to {shown(norm.high)}{gap}{display.unit}")
+    elif math.isfinite(norm.low):
+        parts.append(f"from {shown(norm.low)}{gap}{display.unit}")
+    elif math.isfinite(norm.high):
+        parts.append(f"up to {shown(norm.high)}{gap}{display.unit}")
+    if math.isfinite(norm.mean):
+        sd = f" (SD {shown(norm.sd)})" if math.isfinite(norm.sd) else ""
+        parts.append(f"mean {shown(norm.mean)}{gap}{display.unit}{sd}")
+    return ", ".join(parts)
+
+
+def references(trial: Trial) -> list[dict[str, str]]:
+    """Return the reference values of this activity that have a source."""
+    rows = []
+    for norm in trial.norms:
+        if norm.activity != trial.activity or not norm.citation:
+            continue
+        words = measure_words(norm.measure)
+        about = [norm.definition, norm.population, norm.speed]
+        rows.append(
+            {
+                "plain": words.plain,
+                "term": words.term,
+                "value": _norm_value(norm),
+                "about": "; ".join(a for a in about if a),
+                "citation": norm.citation,
+                "grade": norm.grade,
+            }
+        )
+    return rows
+
+
+def standing(trial: Trial) -> str:
+    """Return the standing reference as one line of text, empty without one."""
+    values_text = [
+        f"{readable(name)} {signed(math.degrees(value), 1)}\u00b0"
+        for name, value in trial.static.items()
+        if math.isfinite(value)
+    ]
+    return f"Standing trial: {listing(values_text)}." if values_text else ""
