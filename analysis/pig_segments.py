@@ -87,7 +87,7 @@ def required_measures() -> tuple[str, ...]:
 
 
 def frame_of(z: FloatArray, y_towards: FloatArray) -> FloatArray:
-    """Return rotations (T, 3, 3) with this z, and y as near to `y_towards` as a right angle lets."""
+    """Return rotations (T, 3, 3) with this z, and y in the plane of z and `y_towards`."""
     z = unit(z)
     y = unit(y_towards - (y_towards * z).sum(-1, keepdims=True) * z)
     return np.stack([np.cross(y, z), y, z], axis=-1)
