@@ -1,0 +1,201 @@
+"""The banded linear system of a discrete smoothing spline over points in space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.linalg import cho_solve_banded, cholesky_banded
+from scipy.sparse import csr_array
+
+from lab.checks import FloatArray
+
+# Twicing passes 1 - (1 - s)^2 where one pass passes s: a half at s = 1 - sqrt(1/2).
+_HALF_GAIN = 1 / (1 - np.sqrt(0.5)) - 1
+
+
+def half_gain_weight(lam: float, order: int) -> float:
+    """Return the angular frequency (rad per sample) that twicing halves, for unit noise.
+
+    On even times an oscillation of frequency w has the penalty (2 sin(w/2))^(2 order); pi where
+    even the Nyquist frequency passes by more than half.
+    """
+    return float(2 * np.arcsin(min(1.0, (_HALF_GAIN / lam) ** (1 / (2 * order)) / 2)))
+
+
+def weight_of_half_gain(frequency: float, order: int) -> float:
+    """Return the lam for which an oscillation with penalty frequency^(2 order) is halved."""
+    return float(_HALF_GAIN / frequency ** (2 * order))
+
+
+class SplineSystem:
+    """Frames of one point in stretches, their information, and the penalty between them.
+
+    Times are counted in the median step. Within a stretch every frame is an unknown, seen or not;
+    stretches are not tied to each other.
+
+    Args:
+        t: (T,) s, all times of the recording.
+        stretches: The seen frames of each stretch.
+        information: (n, 3, 3) inverse covariance of the n seen frames in turn.
+        order: Of the differences.
+
+    Attributes:
+        seen_frames: (n,) frames with data.
+        frames: (N,) frames with an unknown.
+        step_s: The median step, s.
+    """
+
+    def __init__(
+        self, t: FloatArray, stretches: Sequence[Any], information: FloatArray, order: int
+    ) -> None:
+        self.seen_frames = np.concatenate(stretches)
+        spans = [np.arange(s[0], s[-1] + 1) for s in stretches]
+        self.frames = np.concatenate(spans)
+        self.order = order
+        self.step_s = float(np.median(np.diff(t)))
+        self._seen = np.searchsorted(self.frames, self.seen_frames)
+        self._times = t[self.frames] / self.step_s
+        starts = np.cumsum([0, *(len(s) for s in spans)])
+        self._difference = _difference_matrix(self._times, starts, order)
+        self._penalty = (self._difference.T @ self._difference).tocsr()
+        self._information = information
+        self._prior_rank = 3 * (len(self.frames) - order * len(spans))
+        self._freedom = 3 * (len(self.seen_frames) - order * len(spans))
+        self._factor: FloatArray | None = None
+        self._lam = 0.0
+        self._bands = self._penalty_bands()
+        self._set_gaps()
+
+    def _penalty_bands(self) -> FloatArray:
+        bands = np.zeros((self.order + 1, len(self.frames)))
+        for d in range(self.order + 1):
+            diagonal = self._penalty.diagonal(-d)
+            bands[d, : len(diagonal)] = diagonal
+        return bands
+
+    def _set_gaps(self) -> None:
+        unseen = np.setdiff1d(np.arange(len(self.frames)), self._seen)
+        after = np.searchsorted(self._seen, unseen)
+        before = after - 1
+        t0, t1 = self._times[self._seen[before]], self._times[self._seen[after]]
+        share = ((self._times[unseen] - t0) / (t1 - t0))[:, None, None]
+        self._unseen, self._before, self._after, self._share = unseen, before, after, share
+
+    def _filled(self, y: FloatArray) -> FloatArray:
+        """Take values (n, 3, B) of the seen frames to all frames (N, 3, B), gaps by lines."""
+        full = np.empty((len(self.frames), *y.shape[1:]))
+        full[self._seen] = y
+        if len(self._unseen):
+            full[self._unseen] = (1 - self._share) * y[self._before] + self._share * y[self._after]
+        return full
+
+    def factor(self, lam: float) -> None:
+        """Factor the system for one lam."""
+        n = len(self.frames)
+        band = np.zeros((3 * self.order + 3, 3 * n))
+        for d in range(self.order + 1):
+            band[3 * d] = lam * np.repeat(self._bands[d], 3)
+        for row in range(3):
+            for column in range(row + 1):
+                band[row - column, 3 * self._seen + column] += self._information[:, row, column]
+        self._factor = cholesky_banded(band, lower=True, overwrite_ab=True, check_finite=False)
+        self._lam = lam
+
+    def _rough(self, values: FloatArray) -> FloatArray:
+        """Return A^-1 lam P values, the part that one smoothing takes away, (N, 3, B)."""
+        n, _, replicates = values.shape
+        pushed = self._lam * (self._penalty @ values.reshape(n, -1))
+        solved = cho_solve_banded(
+            (self._factor, True),
+            pushed.reshape(3 * n, replicates),
+            overwrite_b=True,
+            check_finite=False,
+        )
+        return solved.reshape(values.shape)
+
+    def smooth(self, y: FloatArray) -> FloatArray:
+        """Smooth values (n, 3, B) of the seen frames, twice; all frames (N, 3, B).
+
+        Written as y minus what is rough in it: a polynomial below the order passes unchanged
+        whatever lam is, and the fill of the gaps falls out.
+        """
+        full = self._filled(y)
+        return full - self._rough(self._rough(full))
+
+    def deviance(self, lam: float, y: FloatArray) -> tuple[float, float]:
+        """Return -2 ln restricted likelihood (up to a constant) and the noise scale, at lam.
+
+        The scale of the noise is profiled out: Wahba, Ann Statist 13:1378 (1985), equation 1.6.
+        """
+        self.factor(lam)
+        full = self._filled(y)
+        rough = self._rough(full)
+        smooth = full - rough
+        residual = rough[self._seen, :, 0]
+        misfit = float(np.einsum("ni,nij,nj->", residual, self._information, residual))
+        bent = self._difference @ smooth[..., 0]
+        scale = (misfit + lam * float((bent**2).sum())) / self._freedom
+        positive = max(scale, np.finfo(float).tiny)
+        log_determinant = 2 * float(np.log(self._factor[0]).sum())
+        deviance = (
+            self._freedom * np.log(positive) + log_determinant - self._prior_rank * np.log(lam)
+        )
+        return deviance, scale
+
+    def smoothed_covariance(self, cov: FloatArray, reach: float) -> FloatArray:
+        """Return the covariance (N, 3, 3) of each smoothed frame, for independent frames.
+
+        Impulses far enough apart share one solve; their responses overlap by no more than
+        `reach` of their height.
+
+        Args:
+            cov: (n, 3, 3) of the seen frames.
+            reach: As above.
+        """
+        roots = np.linalg.cholesky(cov)
+        n = len(self.seen_frames)
+        apart = self._impulse_distance(reach)
+        result = np.zeros((len(self.frames), 3, 3))
+        position = np.arange(n) % apart
+        for start in range(0, min(apart, n), 64):
+            width = min(64, min(apart, n) - start)
+            impulses = np.zeros((n, 3, width, 3))
+            chosen = np.flatnonzero((position >= start) & (position < start + width))
+            impulses[chosen, :, position[chosen] - start] = roots[chosen]
+            answer = self.smooth(impulses.reshape(n, 3, -1))
+            result += np.einsum("nib,njb->nij", answer, answer)
+        return (result + result.swapaxes(1, 2)) / 2
+
+    def _impulse_distance(self, reach: float) -> int:
+        """Return how many seen frames apart two impulses must be to not feel each other."""
+        eigenvalues = np.linalg.eigvalsh(self._information)[:, 0]
+        # The slowest of the decaying waves: exp(-w sin(pi / (2 order)) n) for a cut-off of w.
+        slowest = half_gain_weight(self._lam / float(eigenvalues.min()), self.order)
+        decay = slowest * np.sin(np.pi / (2 * self.order))
+        return int(np.ceil(2 * np.log(1 / reach) / decay)) + 1
+
+
+def _difference_matrix(times: FloatArray, starts: Any, order: int) -> Any:
+    """Return D (sparse): rows are order-th derivatives times the root of their share of time."""
+    rows, columns, values = [], [], []
+    row = 0
+    for first, end in zip(starts[:-1], starts[1:], strict=True):
+        stretch = times[first:end]
+        m = len(stretch) - order
+        # Divided differences of order q times q! are the q-th derivative.
+        table = np.ones((m, 1))
+        windows = np.lib.stride_tricks.sliding_window_view(stretch, order + 1)
+        gaps = windows[:, :, None] - windows[:, None, :]
+        gaps[:, range(order + 1), range(order + 1)] = 1.0
+        table = np.prod(np.arange(1, order + 1)) / gaps.prod(-1)
+        width = (windows[:, -1] - windows[:, 0]) / order
+        table = table * np.sqrt(width)[:, None]
+        rows.append(np.repeat(np.arange(row, row + m), order + 1))
+        columns.append((first + np.arange(m)[:, None] + np.arange(order + 1)).ravel())
+        values.append(table.ravel())
+        row += m
+    shape = (row, len(times))
+    data = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
+    return csr_array(data, shape=shape)
