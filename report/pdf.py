@@ -31,7 +31,7 @@ _TEMPLATES = ("report.typ", "style.typ", "plots.typ", "pages.typ")
 _STANDARD = "a-2a"  # PDF/A-2, level A: kept for long, and readable by a screen reader
 _JPEG_QUALITY = 90
 _REASONS_ON_EVERY_PAGE = 4
-_REASON_LENGTH = 160
+_REASON_LENGTH = 240
 _CODE_LENGTH = 28
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
@@ -121,7 +121,9 @@ def page_content(
         "banner": _banner(refused),
         "notes": refused or list(trial.reasons),
         "refused": bool(refused),
-        "summary": summary(trial, findings_text, previous, revisit_sigma),
+        "summary": summary(
+            trial, findings_text, previous, revisit_sigma, refused=bool(refused)
+        ),
         "spatiotemporal": spatiotemporal(trial),
         "over_cycle": bool(trial.cycles),
         "planes": planes(trial),
@@ -133,7 +135,7 @@ def page_content(
         "values": rows,
         "definitions": definitions,
         "standing": standing(trial),
-        "changes": changes(trial, previous, revisit_sigma),
+        "changes": [] if refused else changes(trial, previous, revisit_sigma),
         "withheld": withheld(trial),
         "quality": quality(trial),
         "references": references(trial),

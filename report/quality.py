@@ -141,7 +141,7 @@ def _points(trial: Trial) -> dict[str, Any]:
         )
         rows.append(
             [
-                readable(name),
+                sentence(readable(name)),
                 f"{sum(seen):.1f}" if seen else _DASH,
                 f"{_missing_percent(trial.points.xyz[:, k]):.1f}",
                 f"{after:.1f}" if math.isfinite(after) else _DASH,

@@ -33,11 +33,15 @@ from report.words import listing, measure_words, sentence
 NOT_KNOWN = "interval not known"
 WITHOUT_CALIBRATION = "interval without calibration error"
 RESEARCH_NOTE = (
-    "Research so far does not support these four, taken by themselves, as markers of low-back "
-    "pain (Drozda 2024, Gait Posture 113:184; Smith 2022, medRxiv 2021.05.08). They are shown "
-    "because they can be measured and trained. What they mean for you is for you and your "
-    "clinician to judge together."
+    "Studies so far do not support these four, taken by themselves, as markers of low-back pain "
+    "(Drozda 2024; Smith 2022). What they mean for you is for you and your clinician to judge."
 )
+_NOT_COMPARED = {
+    "sides": "",
+    "sign": "",
+    "state": "plain",
+    "word": "Not compared: the measurement was refused",
+}
 _MORE = ("cadence", "contact_time", "flight_time", "stride_length", "step_width")
 _MORE_SHOWN = 4
 
@@ -54,6 +58,16 @@ def interval_note(trial: Trial, measure: Measure) -> str:
     return "" if calibration_known(trial) else WITHOUT_CALIBRATION
 
 
+def _note(trial: Trial, sides: Mapping[str, Measure]) -> str:
+    """Return what must be known of a finding's intervals, once where both sides agree."""
+    notes: dict[str, list[str]] = {}
+    for side, measure in sides.items():
+        notes.setdefault(interval_note(trial, measure), []).append(side)
+    if len(notes) == 1:
+        return next(iter(notes))
+    return "; ".join(f"{listing(names)}: {note}" for note, names in notes.items() if note)
+
+
 def withheld_reason(trial: Trial, name: str, side: str = "") -> str:
     """Return why a measure is not given, or an empty text."""
     keys = (f"{name}_{side}", f"{name} {side}", name) if side else (name,)
@@ -68,7 +82,7 @@ def _place_words(band: Band, verdict: Verdict) -> str:
         "below": f"below {whole}",
         "edge": "too close to call",
     }[verdict.place]
-    return place if verdict.sure else f"{place}, {NOT_KNOWN}"
+    return place if verdict.sure else f"{place}, not certain"
 
 
 def _verdicts(band: Band | None, sides: Mapping[str, Measure]) -> list[dict[str, str]]:
@@ -114,7 +128,7 @@ def _source(band: Band | None) -> str:
 
 
 def _finding(
-    trial: Trial, name: str, sides: dict[str, Measure], text: FindingText | None
+    trial: Trial, name: str, sides: dict[str, Measure], text: FindingText | None, refused: bool
 ) -> dict[str, Any]:
     words = measure_words(name)
     band = band_for(trial, name)
@@ -134,10 +148,11 @@ def _finding(
                 "value": printed.value,
                 "interval": printed.interval,
                 "unit": printed.unit,
-                "note": interval_note(trial, measure),
+                "note": "",
             }
         )
     return {
+        "note": _note(trial, sides),
         "title": words.plain,
         "term": words.term,
         "low": words.low,
@@ -145,7 +160,7 @@ def _finding(
         "rows": rows,
         "reason": "" if sides else withheld_reason(trial, name) or "The trial holds no such number.",
         "chart": dot_chart(name, sides, band) if sides else None,
-        "verdicts": _verdicts(band, sides) if sides else [],
+        "verdicts": [_NOT_COMPARED] if refused else _verdicts(band, sides) if sides else [],
         "source": _source(band) if sides else "",
         "consequence": text.consequence if text else "",
         "exercise": text.exercise if text else "",
@@ -164,7 +179,7 @@ def _measured(trial: Trial) -> str:
     how = (
         f"{sentence(_count(seen))} cameras followed {points} points on your body"
         if seen
-        else f"The paths of {points} points on your body were read from a file; you {verb}{where}"
+        else f"The paths of {points} points on your body while you {verb}{where} were read from a file"
     )
     if seen:
         how += f" while you {verb}{where}"
@@ -190,9 +205,8 @@ def _outside(findings: list[dict[str, Any]]) -> str:
     by_word: dict[str, list[str]] = {}
     for finding in findings:
         for verdict in finding["verdicts"]:
-            title = finding["title"][:1].lower() + finding["title"][1:]
             side = f" ({verdict['sides'].lower()})" if len(finding["verdicts"]) > 1 else ""
-            by_word.setdefault(verdict["word"], []).append(f"{title}{side}")
+            by_word.setdefault(verdict["word"], []).append(f"{_lower(finding['title'])}{side}")
     if not by_word:
         return "That cannot be said: none of the four could be measured."
     parts = [f"{sentence(word)}: {listing(names)}." for word, names in by_word.items()]
@@ -234,44 +248,44 @@ def _changed(
 ) -> str:
     if previous is None:
         return "There is no earlier measurement to compare with."
-    found, none, missing = [], [], False
+    found: dict[str, list[str]] = {}
+    none = missing = False
     landmarks = True
     for name in names:
         for now in (m for m in trial.measures if m.name == name):
             before = previous.measure(name, now.side)
-            change = None if before is None else change_between(
-                now, before, revisit.get(name, math.nan)
-            )
+            change = None
+            if before is not None and before.unit == now.unit:
+                change = change_between(now, before, revisit.get(name, math.nan))
             if change is None or not change.comparable or not math.isfinite(change.limit):
                 missing = True
                 continue
+            if not change.detectable:
+                none = True
+                continue
             landmarks = landmarks and change.landmarks_included
-            title = measure_words(name).plain
-            title = title[:1].lower() + title[1:]
-            side = "" if now.side == "both" else f" ({now.side})"
-            if change.detectable:
-                display = display_of(name, now.unit)
-                by = quantity(abs(change.difference), change.limit / INTERVAL_FACTOR, display).text
-                more = "more" if change.difference > 0 else "less"
-                found.append(f"{title}{side} {by} {more}")
-            else:
-                none.append(f"{title}{side}")
+            display = display_of(name, now.unit)
+            by = quantity(change.difference, change.limit / INTERVAL_FACTOR, display)
+            plus = "+" if change.difference > 0 else ""
+            side = "" if now.side == "both" else f"{now.side} "
+            found.setdefault(name, []).append(f"{side}{plus}{by.value}{by.unit}")
     parts = []
     if found:
-        parts.append(f"Changed: {listing(found)}.")
-    if none and not found:
-        parts.append("No detectable change in the four findings.")
-    elif none:
-        parts.append("No detectable change in the others.")
-    if (found or none) and not landmarks:
-        parts.append("How alike the body points were found on both days is not part of this.")
+        head = "Changed" if landmarks else "Differs by more than the measurement's noise"
+        items = [f"{_lower(measure_words(n).plain)} {', '.join(v)}" for n, v in found.items()]
+        parts.append(f"{head}: {'; '.join(items)}.")
+    if none:
+        where = "the others" if found else "the four findings"
+        parts.append(f"No detectable change in {where}.")
+    if found and not landmarks:
+        parts.append("Whether the body points were found alike on both days is not known.")
     if missing:
-        parts.append("Some numbers cannot be compared; the table of changes says why.")
-    if "pelvic_drop_peak" in names:
-        parts.append(
-            "For pelvic drop by 2D video, 2.7 to 2.8\u00b0 are needed (Dingenen 2018)."
-        )
+        parts.append("Some numbers cannot be compared.")
     return " ".join(parts)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _more(trial: Trial) -> list[dict[str, Any]]:
@@ -307,31 +321,48 @@ def summary(
     texts: Mapping[str, FindingText],
     previous: Trial | None,
     revisit_sigma: Mapping[str, float],
+    *,
+    refused: bool,
 ) -> dict[str, Any]:
     """Return the first page as the template reads it.
+
+    A refused measurement shows its numbers, but says nothing about ranges, certainty, change or
+    exercise.
 
     Args:
         trial: The walk.
         texts: Consequence and exercise by finding.
         previous: The visit to compare with.
         revisit_sigma: Standard uncertainty of finding the landmarks anew, by measure, in its unit.
+        refused: Whether the measurement was refused.
     """
+    texts = {} if refused else texts
     chosen = [(finding, *finding_measures(trial, finding)) for finding in FINDINGS]
-    findings = [_finding(trial, name, sides, texts.get(f.name)) for f, name, sides in chosen]
+    findings = [
+        _finding(trial, name, sides, texts.get(f.name), refused) for f, name, sides in chosen
+    ]
     measured = [m for _, _, sides in chosen for m in sides.values()]
     names = [name for _, name, sides in chosen if sides]
+    if refused:
+        outside = "That is not said: the measurement was refused."
+        sure = (
+            "Not sure enough. The reasons stand at the head of every page, and the intervals "
+            "printed here may be too narrow."
+        )
+        changed = "No comparison is made with a refused measurement."
+    else:
+        outside, sure = _outside(findings), _sure(trial, measured)
+        changed = _changed(trial, previous, names, revisit_sigma)
     return {
         "answers": [
             {"question": "What was measured", "text": _measured(trial)},
-            {"question": "Outside a range?", "text": _outside(findings)},
-            {"question": "How sure are we?", "text": _sure(trial, measured)},
-            {
-                "question": "Since last time",
-                "text": _changed(trial, previous, names, revisit_sigma),
-            },
+            {"question": "Outside a range?", "text": outside},
+            {"question": "How sure are we?", "text": sure},
+            {"question": "Since last time", "text": changed},
         ],
         "findings": findings if measured else [],
         "advice": listing(list(dict.fromkeys(t.citation for t in texts.values()))),
         "more": _more(trial),
+        "head": "The four numbers" if refused else "What to talk about",
         "note": RESEARCH_NOTE if measured else "",
     }

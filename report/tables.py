@@ -9,6 +9,7 @@ from typing import Any
 from lab.gait import SIDES, Measure
 from lab.trial import Norm, Trial
 from report.change import change_between
+from report.findings import FINDINGS
 from report.numbers import (
     INTERVAL_FACTOR,
     display_of,
@@ -20,6 +21,11 @@ from report.numbers import (
 from report.words import listing, measure_words, readable, sentence
 
 _TIME_AND_DISTANCE = ("s", "m", "1/min")
+_COMPARED = frozenset(
+    {name for finding in FINDINGS for name in finding.measures}
+    | {"pelvic_tilt_stance_mean", "trunk_lean_lateral_peak"}
+    | {"cadence", "contact_time", "flight_time", "stride_length", "step_width"}
+)
 
 
 def _names(trial: Trial) -> list[str]:
@@ -28,7 +34,11 @@ def _names(trial: Trial) -> list[str]:
 
 def _label(name: str) -> dict[str, str]:
     words = measure_words(name)
-    return {"plain": words.plain, "term": words.term}
+    return {
+        "plain": words.plain,
+        "term": words.term,
+        "clinical": sentence(words.term or words.plain),
+    }
 
 
 def _number(measure: Measure | None) -> dict[str, str] | None:
@@ -81,43 +91,43 @@ def withheld(trial: Trial) -> list[dict[str, str]]:
     by_reason: dict[str, list[str]] = {}
     for name, reason in trial.withheld.items():
         words = measure_words(name)
-        label = f"{words.plain} ({words.term})" if words.term else sentence(readable(name))
-        by_reason.setdefault(reason, []).append(label)
+        by_reason.setdefault(reason, []).append(sentence(words.term or words.plain))
     return [{"names": "; ".join(names), "reason": reason} for reason, names in by_reason.items()]
 
 
 def changes(
     trial: Trial, previous: Trial | None, revisit_sigma: Mapping[str, float]
-) -> list[dict[str, str]]:
-    """Return every measure beside its last value, with the difference that can be detected."""
+) -> list[dict[str, Any]]:
+    """Return the report's main numbers beside their last values, and what can be detected."""
     rows = []
     for now in trial.measures if previous is not None else ():
         before = previous.measure(now.name, now.side) if previous is not None else None
-        if before is None:
+        if before is None or now.name not in _COMPARED:
             continue
-        words = measure_words(now.name)
+        printed = measure_quantity(now)
+        printed_before = measure_quantity(before)
         row = {
-            "plain": words.plain,
-            "term": words.term,
+            **_label(now.name),
             "side": now.side,
-            "before": measure_quantity(before).text,
-            "now": measure_quantity(now).text,
+            "before": {"value": printed_before.value, "interval": printed_before.interval},
+            "now": {"value": printed.value, "interval": printed.interval},
+            "unit": printed.unit,
             "difference": "\u2013",
             "limit": "\u2013",
         }
         if now.unit != before.unit or now.definition != before.definition:
-            rows.append({**row, "word": "not compared: another definition"})
+            rows.append({**row, "word": "another definition"})
             continue
         change = change_between(now, before, revisit_sigma.get(now.name, math.nan))
         display = display_of(now.name, now.unit)
         difference = quantity(change.difference, change.limit / INTERVAL_FACTOR, display)
         row["difference"] = difference.value
         if not math.isfinite(change.limit):
-            word = "not known: no interval"
+            word = "interval not known"
         elif not change.detectable:
             word = "no detectable change"
         else:
-            word = "changed" if change.landmarks_included else "changed, landmarks aside"
+            word = "changed" if change.landmarks_included else "more than noise"
         if math.isfinite(change.limit):
             row["limit"] = difference.interval
         rows.append({**row, "word": word})
@@ -152,14 +162,12 @@ def references(trial: Trial) -> list[dict[str, str]]:
     for norm in trial.norms:
         if norm.activity != trial.activity or not norm.citation:
             continue
-        words = measure_words(norm.measure)
         about = [norm.definition, norm.population, norm.speed]
         rows.append(
             {
-                "plain": words.plain,
-                "term": words.term,
+                **_label(norm.measure),
                 "value": _norm_value(norm),
-                "about": "; ".join(a for a in about if a),
+                "about": sentence("; ".join(a for a in about if a)),
                 "citation": norm.citation,
                 "grade": norm.grade,
             }

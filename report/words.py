@@ -13,7 +13,8 @@ class MeasureWords:
 
     Attributes:
         plain: In words a patient knows.
-        term: The clinical term, with the instant or period it stands for.
+        term: The clinical term, with the instant or period it stands for; empty where `plain`
+            is the clinical term.
         low, high: What smaller and larger values mean; empty where the number speaks for itself.
     """
 
@@ -50,15 +51,18 @@ MEASURES: dict[str, MeasureWords] = {
     "pelvic_drop_peak": MeasureWords(
         "Pelvis sinking on the swing side", "pelvic drop, peak in stance", *_DROP
     ),
-    "pelvic_drop_midstance": MeasureWords("Pelvic drop", "at mid-stance", *_DROP),
-    "pelvic_drop_strike": MeasureWords("Pelvic drop", "at foot strike", *_DROP),
-    "pelvic_drop_excursion": MeasureWords("Pelvic drop", "excursion over stance"),
+    "pelvic_drop_midstance": MeasureWords("Pelvic drop at mid-stance", "", *_DROP),
+    "pelvic_drop_strike": MeasureWords("Pelvic drop at foot strike", "", *_DROP),
+    "pelvic_drop_excursion": MeasureWords("Pelvic drop, excursion over stance", ""),
     "trunk_lean_forward_stance_mean": MeasureWords(
         "Upper body leaning forward", "forward trunk lean, mean over stance", *_FORWARD
     ),
-    "trunk_lean_forward_strike": MeasureWords("Forward trunk lean", "at foot strike", *_FORWARD),
+    "trunk_lean_forward_strike": MeasureWords("Forward trunk lean at foot strike", "", *_FORWARD),
     "trunk_lean_lateral_peak": MeasureWords(
-        "Sideways trunk lean", "to the stance side, peak in stance", "away", "to the stance side"
+        "Upper body leaning sideways",
+        "lateral trunk lean to the stance side, peak",
+        "away",
+        "to the stance side",
     ),
     "over_stride_angle_heel": MeasureWords(
         "Foot landing ahead of the hip", "over-stride, hip to heel at foot strike", *_AHEAD
@@ -66,27 +70,27 @@ MEASURES: dict[str, MeasureWords] = {
     "over_stride_angle_ankle": MeasureWords(
         "Foot landing ahead of the hip", "over-stride, hip to ankle at foot strike", *_AHEAD
     ),
-    "over_stride_distance_heel": MeasureWords("Over-stride", "heel ahead of the hip", *_AHEAD),
-    "shank_angle_strike": MeasureWords("Shin angle", "shank against vertical at foot strike"),
+    "over_stride_distance_heel": MeasureWords(
+        "Heel landing ahead of the hip", "over-stride distance", *_AHEAD
+    ),
+    "shank_angle_strike": MeasureWords("Shank against vertical at foot strike", ""),
     "hip_extension_peak": MeasureWords(
         "Leg reaching back", "hip extension, thigh against pelvis, peak", *_EXTENSION
     ),
     "thigh_extension_peak": MeasureWords(
-        "Leg reaching back", "thigh against vertical, peak", *_EXTENSION
+        "Leg reaching back", "thigh extension against vertical, peak", *_EXTENSION
     ),
     "thigh_trunk_extension_peak": MeasureWords(
-        "Leg reaching back", "thigh against the trunk line, peak", *_EXTENSION
+        "Leg reaching back", "thigh extension against the trunk line, peak", *_EXTENSION
     ),
-    "pelvic_tilt_stance_mean": MeasureWords(
-        "Forward tilt of the pelvis", "anterior pelvic tilt, mean over stance"
-    ),
-    "knee_flexion_peak_stance": MeasureWords("Knee bend", "knee flexion, peak in stance"),
+    "pelvic_tilt_stance_mean": MeasureWords("Anterior pelvic tilt, mean over stance", ""),
+    "knee_flexion_peak_stance": MeasureWords("Knee flexion, peak in stance", ""),
     "cadence": MeasureWords("Step rate", "cadence"),
     "contact_time": MeasureWords("Time on the ground", "contact time"),
     "flight_time": MeasureWords("Time in the air", "flight time"),
-    "stride_length": MeasureWords("Stride length", "same foot to same foot"),
-    "step_length": MeasureWords("Step length", "one foot to the other"),
-    "step_width": MeasureWords("Step width", "sideways distance of the feet"),
+    "stride_length": MeasureWords("Length of a stride", "stride length"),
+    "step_length": MeasureWords("Length of a step", "step length"),
+    "step_width": MeasureWords("Width of the steps", "step width"),
 }
 
 _FLEXION = ("bent", "extended")
