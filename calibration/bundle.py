@@ -1,0 +1,332 @@
+"""Bundle adjustment over camera poses, lenses and poses of a rigid board.
+
+Every view of the board by a camera is linearised with the camera's analytic Jacobians, and the
+board poses are eliminated by their Schur complement, which leaves a dense system of the cameras
+alone (Triggs, McLauchlan, Hartley and Fitzgibbon, "Bundle adjustment - a modern synthesis", 2000,
+section 6.1). Damping after Marquardt (1963).
+
+Cameras that do not expose at the same instant see a moving board in slightly different poses. This
+is carried as a random displacement of the board in every view (`Network.jitter`), marginalised
+over; with jitter 0 it is the plain adjustment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from calibration.views import Views
+from lab.camera import Camera
+from lab.checks import FloatArray
+from lab.errors import LabError
+
+_MOST_STEPS = 80
+_SETTLED = 1e-13
+_MOST_DAMPING = 1e12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """Cameras, board poses, and the views that tie them.
+
+    Attributes:
+        cameras: C cameras; their lab frame is the one of the board poses.
+        bases: For each camera (P, n): which combinations of its intrinsics are free.
+        rotations, translations: (B, 3, 3) and (B, 3) m, lab_from_board of each pose.
+        views: One of each camera.
+        corners_m: (K, 3) m in the board frame.
+        sigma_px: (C,) noise of a corner of weight 1, per axis.
+        jitter: (2,) rad and m: standard deviation, per axis, of the board's displacement in a view
+            about its centre.
+        fixed_camera: The camera whose pose is the gauge, or None.
+        fixed_board: The board pose that is the gauge where no camera is.
+        still: Board poses that did not move, so that jitter does not concern them.
+    """
+
+    cameras: tuple[Camera, ...]
+    bases: tuple[FloatArray, ...]
+    rotations: FloatArray
+    translations: FloatArray = field(metadata={"unit": "m"})
+    views: tuple[Views, ...]
+    corners_m: FloatArray = field(metadata={"unit": "m"})
+    sigma_px: FloatArray = field(metadata={"unit": "px"})
+    jitter: tuple[float, float] = (0.0, 0.0)
+    fixed_camera: int | None = 0
+    fixed_board: int | None = None
+    still: frozenset[int] = frozenset()
+
+    def free_slices(self) -> tuple[slice, ...]:
+        """Return where each camera's free parameters (pose, then lens) stand."""
+        sizes = [
+            (0 if c == self.fixed_camera else 6) + basis.shape[1]
+            for c, basis in enumerate(self.bases)
+        ]
+        ends = np.cumsum(sizes)
+        return tuple(slice(int(e) - n, int(e)) for e, n in zip(ends, sizes, strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ViewNormals:
+    """What the views of one camera say, linearised.
+
+    Attributes:
+        products: (V, 6 + n + 1, 6 + n + 1) weighted products of the columns [pose, lens, residual].
+        centring: (V, 6, 6) from a displacement about the board's centre to one of the camera pose.
+        residuals_px: (V, K, 2), NaN where not seen.
+    """
+
+    products: FloatArray
+    centring: FloatArray
+    residuals_px: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Normals:
+    """The normal equations: cameras (Q), board poses (B, 6), and what ties them (Q, B, 6)."""
+
+    cameras: FloatArray
+    ties: FloatArray
+    boards: FloatArray
+    camera_gradient: FloatArray
+    board_gradient: FloatArray
+    cost: float
+
+
+def adjust(network: Network) -> Network:
+    """Move cameras and board poses to the least squares solution.
+
+    Raises:
+        LabError: When a camera or board pose is not determined by the views.
+    """
+    normals = normal_equations(network)
+    if not np.isfinite(normals.cost):
+        raise ValueError("adjust: a corner lies behind its camera at the start")
+    damping = 1e-4
+    for _ in range(_MOST_STEPS):
+        try:
+            cameras, boards, promised = _step(normals, damping)
+        except np.linalg.LinAlgError as error:
+            raise LabError(
+                "the views do not determine the cameras",
+                where="bundle adjustment",
+                remedy="Show the board to more cameras at once, closer and tilted.",
+            ) from error
+        moved = _moved(network, cameras, boards)
+        trial = normal_equations(moved) if moved is not None else None
+        if moved is not None and trial is not None and trial.cost <= normals.cost:
+            network, normals = moved, trial
+            damping = max(damping / 10, 1e-12)
+        else:
+            damping *= 10
+        # A promise below rounding can no longer be kept or broken.
+        if promised <= _SETTLED * (normals.cost + 1e-6) or damping > _MOST_DAMPING:
+            break
+    return network
+
+
+def covariance(network: Network) -> FloatArray:
+    """Return the joint covariance of all cameras, (sum of 6 + P) squared, in the network's gauge.
+
+    The order is that of `Rig.cov`; the parameters that the gauge or the lens model holds have
+    variance 0. The noise is taken as `sigma_px` and `jitter` say.
+    """
+    reduced, _, _ = _reduced(normal_equations(network), 0.0)
+    free = np.linalg.inv(reduced)
+    spread = _spread(network)
+    cov = spread @ (0.5 * (free + free.T)) @ spread.T
+    return 0.5 * (cov + cov.T)
+
+
+def relative_covariances(network: Network, camera: int) -> FloatArray:
+    """Return for each view of a camera (V, 6, 6) how well the adjusted network knows it.
+
+    The displacement is that of the board against the camera, as a camera pose perturbation.
+    """
+    normals = normal_equations(network)
+    reduced, gain, inverse_boards = _reduced(normals, 0.0)
+    free = np.linalg.inv(reduced)
+    pose = network.views[camera].pose
+    start = network.free_slices()[camera].start
+    by_board = adjoint(network.cameras[camera])
+    if network.fixed_camera == camera:
+        own, cross = np.zeros((6, 6)), np.zeros((len(pose), 6, 6))
+    else:
+        own = free[start : start + 6, start : start + 6]
+        cross = -np.einsum("ij,jvk->vik", free[start : start + 6], gain[:, pose])
+    seen = gain[:, pose]
+    board = inverse_boards[pose] + np.einsum(
+        "ivk,ivl->vkl", seen, np.tensordot(free, seen, axes=1)
+    )
+    if network.fixed_board is not None:
+        board = np.where((pose == network.fixed_board)[:, None, None], 0.0, board)
+    mixed = cross @ by_board.T
+    return own + mixed + np.swapaxes(mixed, 1, 2) + by_board @ board @ by_board.T
+
+
+def view_normals(network: Network, camera: int) -> ViewNormals:
+    """Linearise the views of one camera; residuals are observed minus predicted."""
+    views, lens = network.views[camera], network.cameras[camera]
+    count, corners = views.weight.shape
+    rotation = network.rotations[views.pose]
+    points = network.corners_m @ np.swapaxes(rotation, 1, 2)
+    points += network.translations[views.pose][:, None]
+    projected = lens.project_with_jacobians(points)
+    residual = views.xy_px - projected.xy_px
+    root = np.sqrt(views.weight) / network.sigma_px[camera]
+    used = views.weight > 0
+    columns = np.concatenate(
+        [projected.by_pose, projected.by_intrinsics @ network.bases[camera], residual[..., None]],
+        axis=-1,
+    )
+    # A corner in use that falls behind the camera must not vanish from the cost.
+    behind = used & ~np.isfinite(projected.xy_px).all(-1)
+    columns = np.where(used[..., None, None], columns * root[..., None, None], 0.0)
+    columns[behind] = np.inf
+    flat = columns.reshape(count, 2 * corners, -1)
+    with np.errstate(invalid="ignore"):
+        products = np.swapaxes(flat, 1, 2) @ flat
+    centre = lens.cam_from_lab.transform(
+        (rotation @ network.corners_m.mean(0)) + network.translations[views.pose]
+    )
+    centring = np.broadcast_to(np.eye(6), (count, 6, 6)).copy()
+    centring[:, 3:, :3] = cross_matrix(centre)
+    return ViewNormals(products, centring, residual)
+
+
+def normal_equations(network: Network) -> Normals:
+    """Sum the views of all cameras into normal equations, jitter marginalised."""
+    slices = network.free_slices()
+    size, poses = slices[-1].stop, len(network.rotations)
+    cameras = np.zeros((size, size))
+    ties, boards = np.zeros((size, poses, 6)), np.zeros((poses, 6, 6))
+    camera_gradient, board_gradient = np.zeros(size), np.zeros((poses, 6))
+    cost = 0.0
+    for c, views in enumerate(network.views):
+        if not len(views):
+            continue
+        view = view_normals(network, c)
+        if not np.isfinite(view.products).all():
+            return Normals(cameras, ties, boards, camera_gradient, board_gradient, np.inf)
+        moving = ~np.isin(views.pose, list(network.still))
+        products = _marginalised(view, network.jitter, moving)
+        # The lens takes part always, the pose unless it is the gauge.
+        first = 6 if c == network.fixed_camera else 0
+        own = slice(first, products.shape[1] - 1)
+        by_board = adjoint(network.cameras[c])
+        cameras[slices[c], slices[c]] = products[:, own, own].sum(0)
+        camera_gradient[slices[c]] = products[:, own, -1].sum(0)
+        ties[slices[c], views.pose] = np.swapaxes(products[:, own, :6] @ by_board, 0, 1)
+        boards[views.pose] += by_board.T @ products[:, :6, :6] @ by_board
+        board_gradient[views.pose] += products[:, :6, -1] @ by_board
+        cost += float(products[:, -1, -1].sum())
+    held = np.einsum("bii->b", boards) == 0  # a pose that no view is left of stays where it is
+    if network.fixed_board is not None:
+        held[network.fixed_board] = True
+    ties[:, held], board_gradient[held] = 0, 0
+    boards[held] = np.eye(6)
+    return Normals(cameras, ties, boards, camera_gradient, board_gradient, cost)
+
+
+def adjoint(camera: Camera) -> FloatArray:
+    """Return (6, 6): a displacement of a thing in the lab frame as one of the camera's pose."""
+    rotation, translation = camera.cam_from_lab.rotation, camera.cam_from_lab.translation
+    result = np.zeros((6, 6))
+    result[:3, :3] = result[3:, 3:] = rotation
+    result[3:, :3] = cross_matrix(translation) @ rotation
+    return result
+
+
+def cross_matrix(vectors: FloatArray) -> FloatArray:
+    """Return (..., 3, 3) with `cross_matrix(v) @ w = v x w`."""
+    result = np.zeros((*vectors.shape, 3))
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    result[..., 0, 1], result[..., 0, 2] = -z, y
+    result[..., 1, 0], result[..., 1, 2] = z, -x
+    result[..., 2, 0], result[..., 2, 1] = -y, x
+    return result
+
+
+def _marginalised(
+    view: ViewNormals, jitter: tuple[float, float], moving: NDArray[np.bool_]
+) -> FloatArray:
+    """Take out of the products what a random displacement of the board would explain.
+
+    With residuals r = J x + G u + noise and u ~ N(0, T), the information of x is
+    J'J - J'G (G'G + T^-1)^-1 G'J (the matrix inversion lemma on the covariance of r).
+    """
+    if jitter[0] <= 0 or jitter[1] <= 0:
+        return view.products
+    inverse = np.repeat([jitter[0] ** -2, jitter[1] ** -2], 3)
+    centred = np.swapaxes(view.centring, 1, 2) @ view.products[:, :6]
+    normal = centred[:, :, :6] @ view.centring + np.diag(inverse)
+    explained = np.swapaxes(centred, 1, 2) @ np.linalg.solve(normal, centred)
+    return view.products - np.where(moving[:, None, None], explained, 0.0)
+
+
+def _reduced(normals: Normals, damping: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Eliminate the board poses: the cameras' system (Q, Q), W V^-1 (Q, B, 6), V^-1 (B, 6, 6)."""
+    diagonal = np.einsum("bii->bi", normals.boards)
+    boards = normals.boards + damping * diagonal[:, :, None] * np.eye(6)
+    # Scaled by the diagonal, radians and metres weigh the same.
+    scale = 1 / np.sqrt(diagonal)
+    scaled = np.linalg.inv(boards * scale[:, :, None] * scale[:, None, :])
+    inverse = scaled * scale[:, :, None] * scale[:, None, :]
+    gain = np.einsum("qbi,bij->qbj", normals.ties, inverse)
+    size = len(normals.cameras)
+    cameras = normals.cameras + damping * np.diag(np.diag(normals.cameras))
+    width = 6 * len(boards)
+    reduced = cameras - gain.reshape(size, width) @ normals.ties.reshape(size, width).T
+    return 0.5 * (reduced + reduced.T), gain, inverse
+
+
+def _step(normals: Normals, damping: float) -> tuple[FloatArray, FloatArray, float]:
+    """Return the step of cameras (Q,) and boards (B, 6), and the fall of cost it promises."""
+    reduced, gain, inverse = _reduced(normals, damping)
+    right = normals.camera_gradient - np.einsum("qbi,bi->q", gain, normals.board_gradient)
+    scale = 1 / np.sqrt(np.diag(reduced))
+    if not np.isfinite(scale).all():
+        raise np.linalg.LinAlgError("a parameter is not determined")
+    cameras = scale * np.linalg.solve(reduced * scale[:, None] * scale, scale * right)
+    boards = np.einsum(
+        "bij,bj->bi", inverse, normals.board_gradient - np.einsum("qbi,q->bi", normals.ties, cameras)
+    )
+    promised = float(cameras @ normals.camera_gradient + (boards * normals.board_gradient).sum())
+    return cameras, boards, promised
+
+
+def _moved(network: Network, cameras: FloatArray, boards: FloatArray) -> Network | None:
+    """Return the network after a step; None where it leaves what a camera can be."""
+    moved = []
+    for c, camera in enumerate(network.cameras):
+        step = cameras[network.free_slices()[c]]
+        pose = np.zeros(6) if c == network.fixed_camera else step[:6]
+        lens = network.bases[c] @ step[len(step) - network.bases[c].shape[1] :]
+        if (camera.intrinsics[:2] + lens[:2] <= 0).any() or not np.isfinite(step).all():
+            return None
+        moved.append(camera.perturbed(np.concatenate([pose, lens])))
+    turn = Rotation.from_rotvec(boards[:, :3]).as_matrix()
+    return replace(
+        network,
+        cameras=tuple(moved),
+        rotations=turn @ network.rotations,
+        translations=np.einsum("bij,bj->bi", turn, network.translations) + boards[:, 3:],
+    )
+
+
+def _spread(network: Network) -> FloatArray:
+    """Return (full, free): from the free parameters to those of `Rig.cov`."""
+    slices = network.free_slices()
+    sizes = [6 + len(camera.intrinsics) for camera in network.cameras]
+    spread = np.zeros((sum(sizes), slices[-1].stop))
+    row = 0
+    for c, (piece, size) in enumerate(zip(slices, sizes, strict=True)):
+        lens_start = piece.start
+        if c != network.fixed_camera:
+            spread[row : row + 6, piece.start : piece.start + 6] = np.eye(6)
+            lens_start += 6
+        spread[row + 6 : row + size, lens_start : piece.stop] = network.bases[c]
+        row += size
+    return spread

@@ -1,0 +1,222 @@
+"""Where an adjustment starts: closed-form lenses, board poses and the chain of cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from calibration.views import Sightings, Views
+from lab.camera import Camera
+from lab.checks import FloatArray
+from lab.errors import LabError
+from lab.pose import Pose
+
+# Two estimates of the same camera pair agree when they differ by less than this.
+_SAME_TURN = np.radians(10.0)
+_SAME_PLACE = 0.15  # of the distance to the board
+_MOST_CANDIDATES = 60
+
+
+def homographies(corners_m: FloatArray, xy: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return the homography (V, 3, 3) from the board's plane to the image of each view.
+
+    Normalised direct linear transform (Hartley and Zisserman, Multiple View Geometry, 2nd ed.,
+    algorithm 4.2).
+
+    Args:
+        corners_m: (K, 3) m in the board frame, z = 0.
+        xy: (V, K, 2) image coordinates.
+        weight: (V, K), 0 where a corner is not to be used.
+    """
+    plane = corners_m[:, :2]
+    middle, size = plane.mean(0), np.sqrt(plane.var(0).sum())
+    source = (plane - middle) / size
+    used = weight > 0
+    count = used.sum(1)[:, None]
+    clean = np.where(used[..., None], xy, 0.0)
+    centre = clean.sum(1) / count
+    offset = np.where(used[..., None], clean - centre[:, None], 0.0)
+    spread = np.sqrt((offset**2).sum((1, 2)) / count[:, 0])
+    target = offset / spread[:, None, None]
+    ones = np.concatenate([source, np.ones((len(source), 1))], axis=1)
+    rows = np.zeros((*used.shape, 2, 9))
+    rows[:, :, 0, 0:3] = rows[:, :, 1, 3:6] = ones
+    rows[:, :, 0, 6:9] = -target[..., :1] * ones
+    rows[:, :, 1, 6:9] = -target[..., 1:] * ones
+    rows *= used[:, :, None, None]
+    flat = rows.reshape(len(xy), -1, 9)
+    _, vectors = np.linalg.eigh(np.swapaxes(flat, 1, 2) @ flat)
+    normal = vectors[:, :, 0].reshape(-1, 3, 3)
+    back = np.zeros((len(xy), 3, 3))
+    back[:, 0, 0] = back[:, 1, 1] = spread
+    back[:, :2, 2], back[:, 2, 2] = centre, 1
+    forth = np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, size]]) / size
+    return back @ normal @ forth
+
+
+def focal_length(size_px: tuple[int, int], homography: FloatArray) -> float:
+    """Return the focal length (px) of a lens with square pixels and a centred axis.
+
+    The columns of K^-1 H are orthogonal and of one length (Zhang, IEEE PAMI 22:1330, 2000,
+    equations 3 and 4), which is linear in 1/f^2. NaN where the views do not tell it, no board
+    being tilted.
+    """
+    shift = np.array([[1, 0, -(size_px[0] - 1) / 2], [0, 1, -(size_px[1] - 1) / 2], [0, 0, 1]])
+    scale = np.diag([1 / max(size_px), 1 / max(size_px), 1])
+    h = scale @ shift @ homography
+    h = h / np.linalg.norm(h[:, :2, :2], axis=(1, 2), keepdims=True)
+    left = np.concatenate(
+        [
+            h[:, 0, 0] * h[:, 0, 1] + h[:, 1, 0] * h[:, 1, 1],
+            (h[:, 0, 0] ** 2 + h[:, 1, 0] ** 2 - h[:, 0, 1] ** 2 - h[:, 1, 1] ** 2) / 2,
+        ]
+    )
+    right = -np.concatenate(
+        [h[:, 2, 0] * h[:, 2, 1], (h[:, 2, 0] ** 2 - h[:, 2, 1] ** 2) / 2]
+    )
+    # left / f^2 = right, all noise being in left: least squares of left on right gives f^2.
+    denominator = float(right @ right)
+    squared = float(left @ right) / denominator if denominator > 0 else np.nan
+    return float(np.sqrt(squared) * max(size_px)) if squared > 0 else float("nan")
+
+
+def board_poses(
+    camera: Camera, corners_m: FloatArray, views: Views
+) -> tuple[FloatArray, FloatArray]:
+    """Return cam_from_board of each view: (V, 3, 3) and (V, 3) m, from homographies."""
+    xy, converged = camera.normalised(views.xy_px)
+    usable = np.where(converged, views.weight, 0.0)
+    h = homographies(corners_m, xy, usable)
+    length = np.linalg.norm(h[:, :, :2], axis=1).mean(1)
+    centre = corners_m.mean(0)
+    depth = h[:, 2, 0] * centre[0] + h[:, 2, 1] * centre[1] + h[:, 2, 2]
+    h = h / (length * np.sign(depth))[:, None, None]
+    columns = np.stack([h[:, :, 0], h[:, :, 1], np.cross(h[:, :, 0], h[:, :, 1])], axis=-1)
+    u, _, vt = np.linalg.svd(columns)
+    rotation = u @ vt
+    # The board's centre is where the homography puts it; the origin follows from the rotation.
+    where = h[:, :, 0] * centre[0] + h[:, :, 1] * centre[1] + h[:, :, 2]
+    return rotation, where - rotation @ centre
+
+
+def camera_chain(
+    names: Sequence[str],
+    sightings: Sightings,
+    poses: Sequence[tuple[FloatArray, FloatArray]],
+    centre_m: FloatArray,
+) -> list[Pose]:
+    """Chain the cameras through the views they share: cam_from_root of each.
+
+    Each pair's relative pose is averaged over its shared views; the pairs with most agreeing views
+    make the tree.
+
+    Args:
+        names: Of the cameras.
+        sightings: Which board poses each saw.
+        poses: cam_from_board of each camera's views, as from `board_poses`.
+        centre_m: (3,) the board's centre in its frame.
+
+    Raises:
+        LabError: When a camera shares no view of the board with the others.
+    """
+    count = len(names)
+    edges: list[tuple[int, int, int, Pose]] = []
+    for a in range(count):
+        for b in range(a + 1, count):
+            first, second = sightings.views[a].pose, sightings.views[b].pose
+            _, i, j = np.intersect1d(first, second, return_indices=True)
+            if len(i):
+                pose, agreeing = _pair_pose(_pick(poses[a], i), _pick(poses[b], j), centre_m)
+                edges.append((agreeing, a, b, pose))
+    edges.sort(key=lambda edge: (-edge[0], edge[1], edge[2]))
+    from_root: dict[int, Pose] = {0: Pose.identity()}
+    while len(from_root) < count:
+        for _, a, b, a_from_b in edges:
+            if (a in from_root) != (b in from_root):
+                if a in from_root:
+                    from_root[b] = a_from_b.inverse() @ from_root[a]
+                else:
+                    from_root[a] = a_from_b @ from_root[b]
+                break
+        else:
+            alone = [names[c] for c in range(count) if c not in from_root]
+            linked = [names[c] for c in sorted(from_root)]
+            raise LabError(
+                f"{', '.join(alone)} shared no view of the board with {', '.join(linked)}",
+                where="calibration",
+                remedy="Show the board to them at the same time, or check the times of the frames.",
+            )
+    return [from_root[c] for c in range(count)]
+
+
+def shared_board_poses(
+    cameras: Sequence[Camera],
+    sightings: Sightings,
+    poses: Sequence[tuple[FloatArray, FloatArray]],
+    corners_m: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Return lab_from_board (B, 3, 3), (B, 3) m: for each pose the view that fits all views best.
+
+    A flat board seen from afar has two poses that look nearly alike; the other cameras tell them
+    apart.
+    """
+    count = len(sightings.t)
+    best = np.full(count, np.inf)
+    rotations, translations = np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3))
+    for camera, views, (rotation, translation) in zip(
+        cameras, sightings.views, poses, strict=True
+    ):
+        turned = camera.cam_from_lab.rotation.T @ rotation
+        shifted = (translation - camera.cam_from_lab.translation) @ camera.cam_from_lab.rotation
+        cost = np.zeros(count)
+        everywhere_r, everywhere_t = np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3))
+        everywhere_r[views.pose], everywhere_t[views.pose] = turned, shifted
+        has = np.zeros(count, bool)
+        has[views.pose] = True
+        for other, seen in zip(cameras, sightings.views, strict=True):
+            points = corners_m @ np.swapaxes(everywhere_r[seen.pose], 1, 2)
+            points += everywhere_t[seen.pose][:, None]
+            error = np.linalg.norm(other.project(points) - seen.xy_px, axis=-1)
+            # Capped, so that one bad view does not decide; behind a camera counts as far off.
+            limit = 0.1 * max(other.size_px)
+            error = np.where(np.isfinite(error), np.minimum(error, limit), limit)
+            np.add.at(cost, seen.pose, (error * (seen.weight > 0)).sum(1))
+        better = has & (cost < best)
+        best[better] = cost[better]
+        rotations[better], translations[better] = everywhere_r[better], everywhere_t[better]
+    return rotations, translations
+
+
+def _pick(poses: tuple[FloatArray, FloatArray], index: FloatArray) -> tuple[FloatArray, FloatArray]:
+    return poses[0][index], poses[1][index]
+
+
+def _pair_pose(
+    first: tuple[FloatArray, FloatArray],
+    second: tuple[FloatArray, FloatArray],
+    centre_m: FloatArray,
+) -> tuple[Pose, int]:
+    """Average a_from_b over shared views; return it and how many views agree with it.
+
+    Rotations are averaged as matrices, not as vectors, about the candidate that most others
+    agree with (chordal mean: Hartley, Trumpf, Dai and Li, "Rotation averaging", IJCV 103:267,
+    2013, section 5.3), so that cameras facing each other, half a turn apart, are no special case.
+    """
+    turns = first[0] @ np.swapaxes(second[0], 1, 2)
+    in_first = first[0] @ centre_m + first[1]
+    in_second = second[0] @ centre_m + second[1]
+    places = in_first - np.einsum("vij,vj->vi", turns, in_second)
+    far = np.median(np.linalg.norm(in_second, axis=1))
+    step = max(1, len(turns) // _MOST_CANDIDATES)
+    agree = np.zeros((0, len(turns)), bool)
+    for turn, place in zip(turns[::step], places[::step], strict=True):
+        angle = Rotation.from_matrix(turns @ turn.T).magnitude()
+        apart = np.linalg.norm(places - place, axis=1)
+        agree = np.vstack([agree, (angle < _SAME_TURN) & (apart < _SAME_PLACE * far)])
+    inliers = agree[int(np.argmax(agree.sum(1)))]
+    u, _, vt = np.linalg.svd(turns[inliers].sum(0))
+    turn = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
+    place = np.median(in_first[inliers] - in_second[inliers] @ turn.T, axis=0)
+    return Pose(turn, place), int(inliers.sum())

@@ -1,0 +1,128 @@
+"""How far the cameras' views of one board pose disagree beyond the noise of its corners.
+
+Cameras that do not expose at the same instant see a moving board displaced. The displacement is
+modelled as Gaussian, independent from view to view, with one standard deviation for turns and one
+for shifts, and estimated by restricted maximum likelihood.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.bundle import Network, adjust, relative_covariances, view_normals
+from lab.checks import FloatArray
+
+# Beyond this many standard deviations of chi-squared the disagreement is no chance.
+_NO_CHANCE = 3.0
+_ROUNDS = 25
+_SETTLED = 0.01
+_SMALLEST = (1e-7, 1e-7)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Disagreement:
+    """How one camera's views lie against the adjusted network.
+
+    Attributes:
+        displacement: (V, 6) rad and m about the board's centre, in the camera's axes.
+        cov: (V, 6, 6) what the corners' noise explains of it.
+        shared: (V,) whether another camera saw the board pose too, and the board moved.
+    """
+
+    displacement: FloatArray = field(metadata={"unit": "rad, m"})
+    cov: FloatArray
+    shared: NDArray[np.bool_]
+
+
+def disagreements(network: Network) -> list[Disagreement]:
+    """Return how every view lies against the network, a list by camera."""
+    count = np.bincount(
+        np.concatenate([v.pose for v in network.views]), minlength=len(network.rotations)
+    )
+    result = []
+    for c, views in enumerate(network.views):
+        view = view_normals(network, c)
+        transposed = np.swapaxes(view.centring, 1, 2)
+        normal = transposed @ view.products[:, :6, :6] @ view.centring
+        gradient = (transposed @ view.products[:, :6, -1:])[..., 0]
+        cov = _inverse(normal)
+        displacement = np.einsum("vij,vj->vi", cov, gradient)
+        shared = (count[views.pose] > 1) & ~np.isin(views.pose, list(network.still))
+        result.append(Disagreement(displacement, cov, shared))
+    return result
+
+
+def chi_squared(network: Network) -> tuple[float, int]:
+    """Return the disagreement of all shared views in units of the corners' noise, and its freedom."""
+    total, views, poses = 0.0, 0, set()
+    for c, one in enumerate(disagreements(network)):
+        scaled = np.einsum(
+            "vi,vij,vj->v", one.displacement, _inverse(one.cov), one.displacement
+        )
+        total += float(scaled[one.shared].sum())
+        views += int(one.shared.sum())
+        poses |= set(network.views[c].pose[one.shared].tolist())
+    return total, 6 * (views - len(poses) - len(network.cameras) + 1)
+
+
+def estimate_jitter(network: Network) -> Network:
+    """Return the network adjusted with the jitter that its views show; 0 where it is no chance.
+
+    The corners' noise must already be right (`sigma_px` from each camera's own views). The
+    estimate is the expectation-maximisation of Dempster, Laird and Rubin (J. Royal Statistical
+    Society B39:1, 1977, section 4.4, variance components), the uncertainty of cameras and board
+    poses included, which makes it restricted maximum likelihood.
+    """
+    known = network.jitter
+    network = adjust(replace(network, jitter=(0.0, 0.0)))
+    total, freedom = chi_squared(network)
+    if freedom <= 0 or total / freedom < 1 + _NO_CHANCE * np.sqrt(2 / freedom):
+        return network
+    jitter = known if known[0] > 0 else _first_guess(network)
+    for _ in range(_ROUNDS):
+        network = adjust(replace(network, jitter=jitter))
+        previous, jitter = jitter, _next_guess(network)
+        if max(abs(a / b - 1) for a, b in zip(jitter, previous, strict=True)) < _SETTLED:
+            break
+    return adjust(replace(network, jitter=jitter))
+
+
+def _first_guess(network: Network) -> tuple[float, float]:
+    """Take the displacements as they are, robustly."""
+    shared = np.concatenate([one.displacement[one.shared] for one in disagreements(network)])
+    turn, shift = (np.median(np.abs(shared[:, s])) / 0.6745 for s in (slice(0, 3), slice(3, 6)))
+    return max(float(turn), _SMALLEST[0]), max(float(shift), _SMALLEST[1])
+
+
+def _next_guess(network: Network) -> tuple[float, float]:
+    prior = np.diag(np.repeat([network.jitter[0] ** -2, network.jitter[1] ** -2], 3))
+    squares, count = np.zeros(6), 0
+    for c, one in enumerate(disagreements(network)):
+        if not one.shared.any():
+            continue
+        normal = _inverse(one.cov[one.shared])
+        posterior = np.linalg.inv(normal + prior)
+        gain = posterior @ normal
+        mean = np.einsum("vij,vj->vi", gain, one.displacement[one.shared])
+        known = relative_covariances(network, c)[one.shared]
+        centring = view_normals(network, c).centring[one.shared]
+        back = np.linalg.inv(centring)
+        known = back @ known @ np.swapaxes(back, 1, 2)
+        spread = posterior + gain @ known @ np.swapaxes(gain, 1, 2)
+        squares += (mean**2).sum(0) + np.einsum("vii->i", spread)
+        count += len(mean)
+    turn, shift = np.sqrt(squares[:3].mean() / count), np.sqrt(squares[3:].mean() / count)
+    return max(float(turn), _SMALLEST[0]), max(float(shift), _SMALLEST[1])
+
+
+def _inverse(matrices: FloatArray) -> FloatArray:
+    """Invert (V, 6, 6) positive matrices in radians and metres, scaled so that both weigh alike."""
+    scale = 1 / np.sqrt(np.einsum("vii->vi", matrices))
+    return (
+        np.linalg.inv(matrices * scale[:, :, None] * scale[:, None, :])
+        * scale[:, :, None]
+        * scale[:, None, :]
+    )
