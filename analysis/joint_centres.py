@@ -72,7 +72,7 @@ def recognise_marker_set(names: Sequence[str]) -> MarkerSet:
     known = load_marker_sets()
     fitting = [s for s in known if set(s.recognised_by) <= set(names)]
     if not fitting:
-        nearest = max(known, key=lambda s: len(set(s.recognised_by) & set(names)))
+        nearest = max(known, key=lambda s: np.mean([m in names for m in s.recognised_by]))
         missing = [name for name in nearest.recognised_by if name not in names]
         raise LabError(
             "these markers fit no marker set; the nearest is "

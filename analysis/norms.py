@@ -95,10 +95,20 @@ def _norm(entry: dict[str, Any], activity: str, where: str) -> Norm:
         )
     if suffix:
         numbers = {key: math.radians(value) for key, value in numbers.items()}
+    words = {key: str(entry[key]) for key in _WORDS}
     return Norm(
-        **numbers,
-        **{key: str(entry[key]) for key in _WORDS},
+        measure=words["measure"],
+        low=numbers["low"],
+        high=numbers["high"],
+        mean=numbers["mean"],
+        sd=numbers["sd"],
+        unit=words["unit"],
         activity=activity,
+        definition=words["definition"],
+        population=words["population"],
+        speed=words["speed"],
+        citation=words["citation"],
+        grade=words["grade"],
         finding=entry["finding"],
     )
 
