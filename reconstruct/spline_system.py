@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,7 @@ def _difference_matrix(times: FloatArray, starts: Any, order: int) -> Any:
     """Return D (sparse): rows are order-th derivatives times the root of their share of time."""
     rows, columns, values = [], [], []
     row = 0
-    for first, end in zip(starts[:-1], starts[1:], strict=True):
+    for first, end in pairwise(starts):
         stretch = times[first:end]
         m = len(stretch) - order
         # Divided differences of order q times q! are the q-th derivative.

@@ -1,0 +1,136 @@
+"""How noisy each camera's sight of each joint is, from the residuals."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import chi2
+
+from lab.checks import FloatArray
+from reconstruct.consensus import Agreement, agree, misfit, seen_spread
+from reconstruct.sightlines import Sightlines, look, solve
+
+# The median of |z| of a standard normal variable.
+_MEDIAN = 0.6744897501960817
+# A residual that the fit has nearly swallowed says nothing of the noise.
+_LEAST_REDUNDANCY = 0.1
+# Weight of the camera's and the joint's common noise, in residuals, against those of one joint.
+_PRIOR = 10.0
+_FLOOR_PX = 0.05
+_LEAST_SCORE = 0.05
+_FRAMES = 300  # enough of a recording to know its noise by
+_ROUNDS = 10
+_SETTLED = 0.02
+# A camera's joint is not believed to be better than this part of the average.
+_FLOOR_PART = 0.25
+
+
+def standardised(s: Sightlines, agreement: Agreement) -> tuple[FloatArray, FloatArray]:
+    """Return residuals and redundancies of the used views, both (C, N, 2).
+
+    A residual is divided by its standard deviation as the information has it, sqrt(1 - h) of the
+    noise (h the leverage, 1 - h the redundancy): where the information is right, they scatter by
+    one. NaN where a view was not used.
+    """
+    shape = (*s.seen.shape, 2)
+    values, redundancy = np.full(shape, np.nan), np.full(shape, np.nan)
+    for c in range(len(s.cameras)):
+        on = agreement.used[c]
+        part = s.select(on)
+        view = look(part, c, agreement.estimate.xyz[on].T)
+        xx, xy, yy = part.information[c].T
+        # Whitened by the Cholesky factor of the information.
+        root = np.sqrt(xx)
+        low, rest = xy / root, np.sqrt(yy - xy * xy / xx)
+        spread = seen_spread(view, agreement.estimate.cov[on].T)
+        h0 = xx * spread[0] + 2 * xy * spread[1] + low * low * spread[2]
+        h1 = rest * rest * spread[2]
+        x, y = view.residual
+        white = np.stack([root * x + low * y, rest * y], axis=-1)
+        free = np.clip(1 - np.stack([h0, h1], axis=-1), 0, 1)
+        redundancy[c, on] = free
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values[c, on] = np.where(free > _LEAST_REDUNDANCY, white / np.sqrt(free), np.nan)
+    return values, redundancy
+
+
+def information_of(cov_px: FloatArray, sigma_px: FloatArray) -> FloatArray:
+    """Return xx, xy, yy of the inverse of covariances (..., 2, 2), where not known of sigma (...).
+
+    Args:
+        cov_px: Given covariances, px^2; NaN where not known.
+        sigma_px: Noise in each direction, px, to stand in for them.
+    """
+    a, b, d = cov_px[..., 0, 0], cov_px[..., 0, 1], cov_px[..., 1, 1]
+    known = np.isfinite(a) & np.isfinite(b) & np.isfinite(d)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        given = np.stack([d, -b, a], axis=-1) / (a * d - b * b)[..., None]
+    isotropic = sigma_px[..., None] ** -2 * np.array([1.0, 0.0, 1.0])
+    return np.where(known[..., None], given, isotropic)
+
+
+def estimate_noise(
+    s: Sightlines, cov_px: FloatArray, score: FloatArray, volume: tuple[FloatArray, float]
+) -> FloatArray:
+    """Return the noise (C, K) px of each camera's sight of each joint.
+
+    A detector's scores serve as first weights only; from then on the views that agree are found
+    with the noise so far, and the noise is the median of their standardised residuals (so the
+    redundancy of each residual is accounted for: Foerstner, Z Vermessungswesen 104:446, 1979),
+    until it no longer changes. Few residuals are drawn towards the joint's noise in all cameras.
+
+    Args:
+        s: Sightlines of T times K points, K running fastest.
+        cov_px: (C, T, K, 2, 2) known covariances; NaN where not known.
+        score: (C, T, K); NaN where there is none.
+        volume: Centre m and radius m of the space in which a point can be.
+    """
+    cameras, frames, joints = score.shape
+    some = np.unique(np.linspace(0, frames - 1, min(frames, _FRAMES)).astype(int))
+    which = (some[:, None] * joints + np.arange(joints)).ravel()
+    s, cov_px, score = s.select(which), cov_px[:, some], score[:, some]
+    first = 1 / np.clip(np.where(np.isfinite(score), score, 1.0), _LEAST_SCORE, 1.0)
+    flat = (cameras, len(which), 3)
+    rough = s.weighted(information_of(np.full_like(cov_px, np.nan), first).reshape(flat))
+    sigma = np.full((cameras, joints), _first_noise(rough))
+    for _ in range(_ROUNDS):
+        spread = np.broadcast_to(sigma[:, None], score.shape)
+        weighted = s.weighted(information_of(cov_px, spread).reshape(flat))
+        values, redundancy = standardised(weighted, agree(weighted, volume))
+        by_joint = (cameras, len(some), joints, 2)
+        found = _joint_noise(values.reshape(by_joint), redundancy.reshape(by_joint), sigma)
+        change = np.abs(np.log(found / sigma)).max()
+        sigma = found
+        if change < _SETTLED:
+            break
+    return sigma
+
+
+def _first_noise(s: Sightlines) -> float:
+    """Return the noise with which half of the points fit all of their views."""
+    n = s.seen.sum(0)
+    with np.errstate(all="ignore"):
+        total = misfit(s, s.seen, solve(s, s.seen))
+        ratio = total / chi2.median(np.maximum(2 * n - 3, 1))
+    enough = n > 2 if (n > 2).any() else n > 1
+    return max(float(np.sqrt(np.median(ratio[enough]))) if enough.any() else 1.0, _FLOOR_PX)
+
+
+def _joint_noise(values: FloatArray, redundancy: FloatArray, sigma: FloatArray) -> FloatArray:
+    """Return the noise (C, K) from standardised residuals (C, T, K, 2) under the old one."""
+    cameras, _, joints, _ = values.shape
+    found = np.empty_like(sigma)
+    in_px = np.abs(values) * sigma[:, None, :, None]
+    everywhere = _median_noise(in_px, float(np.median(sigma)))
+    for k in range(joints):
+        of_joint = _median_noise(in_px[:, :, k], everywhere)
+        for c in range(cameras):
+            mine = _median_noise(in_px[c, :, k], of_joint)
+            weight = float(np.nansum(redundancy[c, :, k]))
+            pooled = (weight * mine**2 + _PRIOR * of_joint**2) / (weight + _PRIOR)
+            found[c, k] = np.sqrt(max(pooled, (_FLOOR_PART * of_joint) ** 2))
+    return np.maximum(found, _FLOOR_PX)
+
+
+def _median_noise(residuals: FloatArray, otherwise: float) -> float:
+    known = residuals[np.isfinite(residuals)]
+    return float(np.median(known)) / _MEDIAN if len(known) else otherwise

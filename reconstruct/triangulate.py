@@ -1,0 +1,203 @@
+"""Points in space from what several cameras saw, with covariance, robust to wrong joints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.camera import Camera
+from lab.checks import FloatArray
+from lab.errors import LabError
+from lab.points import Points3D
+from lab.rig import Rig
+from reconstruct.associate import AlignedKeypoints
+from reconstruct.consensus import GOOD, REASONS, TOO_FEW, Agreement, agree
+from reconstruct.noise import estimate_noise, information_of, standardised
+from reconstruct.sightlines import Estimate, Sightlines, refine, solve, take_sightlines
+
+# A point is no further from the middle of the cameras than this many times the furthest of them.
+_VOLUME = 3.0
+_LEAST_VOLUME_M = 10.0
+_MEDIAN = 0.6744897501960817  # of |z| of a standard normal variable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reconstruction:
+    """Points in space and how they came about. C cameras in the order of the keypoints.
+
+    Attributes:
+        points: (T, K) points; NaN where withheld.
+        cameras: C names.
+        views: (T, K) number of views that the point is made from; 0 where withheld.
+        residual_px: (C, T, K) distance of each used observation from the point's image; NaN where
+            not used.
+        rejected: (C, T, K) seen, but judged wrong by the views that agree on the point.
+        status: (T, K) index into `consensus.REASONS`; 0 where the point stands.
+        noise_px: (C, K) standard deviation per axis of each camera's sight of each joint, from the
+            residuals of the used views; NaN where there were none.
+        chi2_per_dof: Mean squared standardised residual; 1 where the noise given (or estimated)
+            fits. NaN where no point has a redundant view.
+        information_px: (C, T, K, 3) xx, xy, yy, 1/px^2, as used; 0 where not used.
+    """
+
+    points: Points3D
+    cameras: tuple[str, ...]
+    views: NDArray[np.int64]
+    residual_px: FloatArray
+    rejected: NDArray[np.bool_]
+    status: NDArray[np.uint8]
+    noise_px: FloatArray
+    chi2_per_dof: float
+    information_px: FloatArray
+
+    @property
+    def withheld(self) -> Mapping[str, int]:
+        """How many points were withheld for which reason (points that no camera saw left out)."""
+        return {
+            reason: int((self.status == code).sum())
+            for code, reason in enumerate(REASONS)
+            if code != GOOD and (self.status == code).any()
+        }
+
+    def rig_sensitivity(self, rig: Rig) -> FloatArray:
+        """Return the derivative of each point by the rig's parameters, (T, K, 3, Q).
+
+        The parameters are those of `Rig.cov` and `Rig.perturbed`. With J the derivative of the
+        pixels by the point and B that by the parameters, it is -(J'WJ)^-1 J'WB: the derivative of
+        the least-squares solution (implicit function theorem), to first order in the residuals.
+        NaN for points withheld.
+
+        Raises:
+            ValueError: When the rig lacks a camera of this reconstruction.
+        """
+        shape = self.points.xyz.shape[:2]
+        good = self.status == GOOD
+        xyz, inverse = self.points.xyz[good], self.points.cov[good]
+        by_rig = np.zeros((len(xyz), 3, len(rig.cov)))
+        slices = dict(zip(rig.names, rig.parameter_slices(), strict=True))
+        for c, name in enumerate(self.cameras):
+            seen = rig.camera(name).project_with_jacobians(xyz)
+            weight = _matrices(self.information_px[c][good])
+            by_parameters = np.concatenate([seen.by_pose, seen.by_intrinsics], axis=-1)
+            by_rig[:, :, slices[name]] = seen.by_point.swapaxes(1, 2) @ (weight @ by_parameters)
+        result = np.full((*shape, *by_rig.shape[1:]), np.nan)
+        result[good] = -inverse @ by_rig
+        return result
+
+
+def triangulate(rig: Rig, aligned: AlignedKeypoints, *, robust: bool = True) -> Reconstruction:
+    """Reconstruct points by maximum likelihood from the views that agree.
+
+    Each point: a linear start, Gauss-Newton on pixel residuals through the lens weighted by the
+    inverse covariance of the pixels, and the covariance (J'WJ)^-1 of the result. A point whose
+    views do not agree is found again by a consensus of pairs of cameras (`consensus.agree`); views
+    that disagree with it are rejected outright, so that the rest keep their full weight. Where a
+    keypoint has no covariance its noise is estimated from the residuals, for each joint and
+    camera (`noise.estimate_noise`).
+
+    A point with exactly two views has one redundant number: an error along the line that the
+    other camera sees is not found out. `Reconstruction.views` tells.
+
+    Args:
+        rig: The cameras.
+        aligned: What they saw.
+        robust: Whether to look for wrong observations; without, all are used.
+
+    Raises:
+        LabError: When a camera of the keypoints is not in the rig.
+    """
+    cameras = tuple(_camera(rig, name) for name in aligned.cameras)
+    shape = aligned.score.shape
+    flat = (shape[0], shape[1] * shape[2])
+    s = take_sightlines(cameras, aligned.xy_px.reshape(*flat, 2))
+    volume = _volume(cameras)
+    known = np.isfinite(aligned.cov_px).all((-1, -2)) | ~s.seen.reshape(shape)
+    sigma = np.ones((shape[0], shape[2]))
+    if not known.all():
+        sigma = estimate_noise(s, aligned.cov_px, aligned.score, volume)
+    information = information_of(aligned.cov_px, np.broadcast_to(sigma[:, None], shape))
+    information = information.reshape(*flat, 3)
+    s = s.weighted(information)
+    agreement = agree(s, volume) if robust else _take_all(s)
+    return _reconstruction(s, information, agreement, aligned)
+
+
+def _camera(rig: Rig, name: str) -> Camera:
+    if name not in rig.names:
+        raise LabError(
+            f"the rig has no camera of this name; it has {', '.join(rig.names)}",
+            where=f"keypoints of {name}",
+            remedy="Name the camera as the rig does, or give the rig that belongs to the trial.",
+        )
+    return rig.camera(name)
+
+
+def _volume(cameras: tuple[Camera, ...]) -> tuple[FloatArray, float]:
+    centres = np.array([camera.centre for camera in cameras])
+    middle = centres.mean(0)
+    furthest = float(np.linalg.norm(centres - middle, axis=1).max())
+    return middle, max(_VOLUME * furthest, _LEAST_VOLUME_M)
+
+
+def _take_all(s: Sightlines) -> Agreement:
+    used = s.seen & (s.seen.sum(0) > 1)
+    with np.errstate(all="ignore"):
+        estimate = solve(s, used)
+    lost = ~np.isfinite(estimate.xyz).all(1)
+    used &= ~lost
+    return Agreement(estimate, used, np.where(lost, TOO_FEW, GOOD).astype(np.uint8))
+
+
+def _reconstruction(
+    s: Sightlines, information: FloatArray, agreement: Agreement, aligned: AlignedKeypoints
+) -> Reconstruction:
+    shape = aligned.score.shape
+    good = agreement.status == GOOD
+    xyz, cov = np.full((len(good), 3), np.nan), np.full((len(good), 6), np.nan)
+    used = agreement.used
+    part = s.select(good)
+    final = refine(part, used[:, good], information[:, good], agreement.estimate.xyz[good])
+    xyz[good], cov[good] = final.xyz, final.cov
+    residual = np.full(used.shape, np.nan)
+    for c, camera in enumerate(s.cameras):
+        on = used[c]
+        residual[c, on] = np.linalg.norm(s.xy_px[c, on] - camera.project(xyz[on]), axis=1)
+    values, redundancy = standardised(s, Agreement(Estimate(xyz, cov), used, agreement.status))
+    freedom = float(np.nansum(redundancy))
+    chi2 = float(np.nansum(values**2 * redundancy)) / freedom if freedom > 0 else np.nan
+    return Reconstruction(
+        points=Points3D(
+            aligned.names,
+            aligned.t,
+            xyz.reshape(*shape[1:], 3),
+            cov[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(*shape[1:], 3, 3),
+        ),
+        cameras=aligned.cameras,
+        views=used.sum(0).reshape(shape[1:]),
+        residual_px=residual.reshape(shape),
+        rejected=(s.seen & ~used & good).reshape(shape),
+        status=agreement.status.reshape(shape[1:]),
+        noise_px=_noise_px(values, information, shape),
+        chi2_per_dof=chi2,
+        information_px=np.where(used[..., None], information, 0.0).reshape(*shape, 3),
+    )
+
+
+def _noise_px(values: FloatArray, information: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Return the noise (C, K): the robust size of standardised residuals times the pixels' own."""
+    size = (information[..., 0] * information[..., 2]) ** -0.25
+    in_px = (np.abs(values) * size[..., None]).reshape(*shape, 2)
+    result = np.full((shape[0], shape[2]), np.nan)
+    for c, k in np.ndindex(*result.shape):
+        known = in_px[c, :, k][np.isfinite(in_px[c, :, k])]
+        if len(known):
+            result[c, k] = np.median(known) / _MEDIAN
+    return result
+
+
+def _matrices(symmetric: FloatArray) -> FloatArray:
+    """Return (N, 2, 2) from (N, 3) xx, xy, yy."""
+    return symmetric[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
