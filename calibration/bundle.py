@@ -157,9 +157,7 @@ def relative_covariances(network: Network, camera: int) -> FloatArray:
         own = free[start : start + 6, start : start + 6]
         cross = -np.einsum("ij,jvk->vik", free[start : start + 6], gain[:, pose])
     seen = gain[:, pose]
-    board = inverse_boards[pose] + np.einsum(
-        "ivk,ivl->vkl", seen, np.tensordot(free, seen, axes=1)
-    )
+    board = inverse_boards[pose] + np.einsum("ivk,ivl->vkl", seen, np.tensordot(free, seen, axes=1))
     if network.fixed_board is not None:
         board = np.where((pose == network.fixed_board)[:, None, None], 0.0, board)
     mixed = cross @ by_board.T
@@ -291,7 +289,9 @@ def _step(normals: Normals, damping: float) -> tuple[FloatArray, FloatArray, flo
         raise np.linalg.LinAlgError("a parameter is not determined")
     cameras = scale * np.linalg.solve(reduced * scale[:, None] * scale, scale * right)
     boards = np.einsum(
-        "bij,bj->bi", inverse, normals.board_gradient - np.einsum("qbi,q->bi", normals.ties, cameras)
+        "bij,bj->bi",
+        inverse,
+        normals.board_gradient - np.einsum("qbi,q->bi", normals.ties, cameras),
     )
     promised = float(cameras @ normals.camera_gradient + (boards * normals.board_gradient).sum())
     return cameras, boards, promised

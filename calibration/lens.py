@@ -159,9 +159,7 @@ def folds(camera: Camera) -> bool:
     return not bool(converged.all())
 
 
-def _start(
-    name: str, size_px: tuple[int, int], views: Views, corners_m: FloatArray
-) -> Network:
+def _start(name: str, size_px: tuple[int, int], views: Views, corners_m: FloatArray) -> Network:
     plane = homographies(corners_m, views.xy_px, views.weight)
     focal = focal_length(size_px, plane)
     guesses = [f * max(size_px) for f in (0.6, 0.9, 1.4, 2.2)]
@@ -172,7 +170,12 @@ def _start(
         camera = plain_camera(name, size_px, guess)
         rotations, translations = board_poses(camera, corners_m, views)
         network = Network(
-            (camera,), (np.zeros((9, 0)),), rotations, translations, (views,), corners_m,
+            (camera,),
+            (np.zeros((9, 0)),),
+            rotations,
+            translations,
+            (views,),
+            corners_m,
             np.ones(1),
         )
         error = _norms(network)

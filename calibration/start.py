@@ -73,9 +73,7 @@ def focal_length(size_px: tuple[int, int], homography: FloatArray) -> float:
             (h[:, 0, 0] ** 2 + h[:, 1, 0] ** 2 - h[:, 0, 1] ** 2 - h[:, 1, 1] ** 2) / 2,
         ]
     )
-    right = -np.concatenate(
-        [h[:, 2, 0] * h[:, 2, 1], (h[:, 2, 0] ** 2 - h[:, 2, 1] ** 2) / 2]
-    )
+    right = -np.concatenate([h[:, 2, 0] * h[:, 2, 1], (h[:, 2, 0] ** 2 - h[:, 2, 1] ** 2) / 2])
     # left / f^2 = right, all noise being in left: least squares of left on right gives f^2.
     denominator = float(right @ right)
     squared = float(left @ right) / denominator if denominator > 0 else np.nan
@@ -165,9 +163,7 @@ def shared_board_poses(
     count = len(sightings.t)
     best = np.full(count, np.inf)
     rotations, translations = np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3))
-    for camera, views, (rotation, translation) in zip(
-        cameras, sightings.views, poses, strict=True
-    ):
+    for camera, views, (rotation, translation) in zip(cameras, sightings.views, poses, strict=True):
         turned = camera.cam_from_lab.rotation.T @ rotation
         shifted = (translation - camera.cam_from_lab.translation) @ camera.cam_from_lab.rotation
         cost = np.zeros(count)

@@ -56,12 +56,10 @@ def disagreements(network: Network) -> list[Disagreement]:
 
 
 def chi_squared(network: Network) -> tuple[float, int]:
-    """Return the disagreement of all shared views in units of the corners' noise, and its freedom."""
+    """Return the shared views' disagreement in units of the corners' noise, and its freedom."""
     total, views, poses = 0.0, 0, set()
     for c, one in enumerate(disagreements(network)):
-        scaled = np.einsum(
-            "vi,vij,vj->v", one.displacement, _inverse(one.cov), one.displacement
-        )
+        scaled = np.einsum("vi,vij,vj->v", one.displacement, _inverse(one.cov), one.displacement)
         total += float(scaled[one.shared].sum())
         views += int(one.shared.sum())
         poses |= set(network.views[c].pose[one.shared].tolist())

@@ -23,7 +23,7 @@ class Views:
     """The V views of the board that one camera had.
 
     Attributes:
-        pose: (V,) which board pose each view belongs to, rising.
+        pose: (V,) which board pose each view belongs to, each once.
         xy_px: (V, K, 2) corners; NaN where not seen.
         weight: (V, K) relative weight of each corner; 0 where not seen or not believed.
     """
@@ -98,9 +98,7 @@ def group_views(
     names = tuple(observations)
     usable = {name: usable_frames(keypoints, board) for name, keypoints in observations.items()}
     frames = sorted(
-        (float(observations[name].t[i]), c, i)
-        for c, name in enumerate(names)
-        for i in usable[name]
+        (float(observations[name].t[i]), c, i) for c, name in enumerate(names) for i in usable[name]
     )
     groups: list[dict[int, int]] = []
     times: list[float] = []

@@ -1,0 +1,281 @@
+"""How good a calibration is, on what it did not see, and whether it may be used."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+
+from calibration.board import Board
+from calibration.bundle import covariance, view_normals
+from calibration.free_points import rigid_residuals, triangulate
+from calibration.network import Solution, solve
+from calibration.views import Sightings
+from lab.checks import FloatArray
+from lab.rig import RigQuality
+
+_GRID = (8, 6)  # cells over an image, to say how much of it the board was seen in
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Figures of corners triangulated as free points in board poses that were held out."""
+
+    rmse_px: float
+    distance_rmse_mm: float
+    rigid_rmse_mm: float
+    poses: int
+    by_camera_px: Mapping[str, float]
+
+
+def thresholds() -> dict[str, dict[str, float]]:
+    """Return the gate's thresholds: configs/calibration.toml."""
+    text = resources.files("configs").joinpath("calibration.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def hold_out(
+    sightings: Sightings,
+    sizes_px: Mapping[str, tuple[int, int]],
+    board: Board,
+    models: Mapping[str, str],
+    still: frozenset[int] = frozenset(),
+) -> HeldOut:
+    """Calibrate on every other shared board pose and judge on those between.
+
+    Poses that one camera alone saw, and still ones, stay with the half that calibrates: they
+    cannot be judged.
+
+    Raises:
+        LabError: When the half that calibrates cannot be solved.
+    """
+    shared = np.flatnonzero(sightings.cameras_per_pose() > 1)
+    shared = shared[~np.isin(shared, list(still))]
+    judged = np.zeros(len(sightings.t), bool)
+    judged[shared[1::2]] = True
+    number = np.cumsum(~judged) - 1
+    kept = frozenset(int(number[pose]) for pose in still)
+    solution = solve(sightings.only_poses(~judged), sizes_px, board, models, kept)
+    return judge(solution, sightings.only_poses(judged), board)
+
+
+def judge(solution: Solution, sightings: Sightings, board: Board) -> HeldOut:
+    """Triangulate every corner of the sightings as a free point and compare with the board."""
+    corners = board.corners_m()
+    cameras, poses = solution.network.cameras, len(sightings.t)
+    xy = np.full((len(cameras), poses, len(corners), 2), np.nan)
+    for c, views in enumerate(sightings.views):
+        xy[c, views.pose] = np.where(views.weight[..., None] > 0, views.xy_px, np.nan)
+    points = triangulate(cameras, xy.reshape(len(cameras), -1, 2))
+    error = np.stack([c.project(points) for c in cameras]) - xy.reshape(len(cameras), -1, 2)
+    squared = np.where(np.isfinite(points).all(-1), (error**2).sum(-1), np.nan)
+    distances: list[FloatArray] = []
+    rigid: list[FloatArray] = []
+    for cloud in points.reshape(poses, len(corners), 3):
+        known = np.isfinite(cloud).all(1)
+        first, second = np.triu_indices(int(known.sum()), 1)
+        found, wanted = cloud[known], corners[known]
+        distances.append(
+            np.linalg.norm(found[first] - found[second], axis=1)
+            - np.linalg.norm(wanted[first] - wanted[second], axis=1)
+        )
+        if known.sum() >= 4:
+            rigid.append(np.linalg.norm(rigid_residuals(found, wanted), axis=1))
+    return HeldOut(
+        _rms(squared),
+        1e3 * _rms(np.concatenate([*distances, np.zeros(0)]) ** 2),
+        1e3 * _rms(np.concatenate([*rigid, np.zeros(0)]) ** 2),
+        poses,
+        {camera.name: _rms(row) for camera, row in zip(cameras, squared, strict=True)},
+    )
+
+
+def assess(
+    solution: Solution,
+    held_out: HeldOut | None,
+    floor: Mapping[str, float],
+    lens_change: Mapping[str, float],
+    board: Board,
+) -> RigQuality:
+    """Gather the figures of a calibration and pass it through the gate.
+
+    Args:
+        solution: The solved network.
+        held_out: None where the half of the poses could not be solved.
+        floor: Figures of the floor recording; empty without one.
+        lens_change: By camera, the focal length in the lens recording over the one in the rig's.
+        board: The board.
+    """
+    limits = thresholds()
+    network = solution.network
+    cameras = _camera_figures(solution, held_out, lens_change)
+    squared = np.concatenate(
+        [
+            (view_normals(network, c).residuals_px ** 2).sum(-1)[v.weight > 0]
+            for c, v in enumerate(network.views)
+        ]
+    )
+    figures = {
+        "rmse_px": _rms(squared),
+        "corner_noise_px": float(np.sqrt(np.mean(network.sigma_px**2))),
+        "asynchrony": solution.asynchrony,
+        "jitter_mm": 1e3 * network.jitter[1],
+        "jitter_rad": network.jitter[0],
+        "board_poses": float(len(set(np.concatenate([v.pose for v in network.views]).tolist()))),
+        "shared_poses": float((solution.sightings.cameras_per_pose() > 1).sum()),
+        "square_mm": 1e3 * board.square_m,
+        "held_out_rmse_px": held_out.rmse_px if held_out else float("nan"),
+        "held_out_distance_rmse_mm": held_out.distance_rmse_mm if held_out else float("nan"),
+        "held_out_rigid_rmse_mm": held_out.rigid_rmse_mm if held_out else float("nan"),
+        "held_out_poses": float(held_out.poses) if held_out else 0.0,
+        **floor,
+    }
+    longest = max(max(camera.size_px) for camera in network.cameras)
+    reasons = _rig_reasons(figures, limits["refuse"], longest)
+    for name, own in cameras.items():
+        size = max(next(c for c in network.cameras if c.name == name).size_px)
+        reasons += _camera_reasons(name, own, limits["refuse"], size)
+    notes = _notes(figures, cameras, limits["note"])
+    return RigQuality(not reasons, (*reasons, *notes), figures, cameras)
+
+
+def _camera_figures(
+    solution: Solution, held_out: HeldOut | None, lens_change: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    network = solution.network
+    cov = covariance(network)
+    shared = solution.sightings.cameras_per_pose() > 1
+    result, row = {}, 0
+    for c, (camera, views) in enumerate(zip(network.cameras, network.views, strict=True)):
+        lens = slice(row + 6, row + 6 + len(camera.intrinsics))
+        spread = np.sqrt(np.diag(cov)[lens])
+        used = views.weight > 0
+        residual = (view_normals(network, c).residuals_px ** 2).sum(-1)
+        # The camera's centre moves by minus the shift of its pose, turned into the lab.
+        place = np.trace(cov[row + 3 : row + 6, row + 3 : row + 6])
+        given = len(views) + float(solution.views_dropped[c])
+        result[camera.name] = {
+            "rmse_px": _rms(residual[used]),
+            "corner_noise_px": float(network.sigma_px[c]),
+            "views": float(len(views)),
+            "shared_poses": float(shared[views.pose].sum()),
+            "dropped_views": float(solution.views_dropped[c]) / max(given, 1.0),
+            "coverage": _coverage(views.xy_px[used], camera.size_px),
+            "focal_px": float(camera.intrinsics[0]),
+            "focal_sigma_px": float(spread[:2].max()),
+            "centre_sigma_px": float(spread[2:4].max()),
+            "position_sigma_mm": 1e3 * float(np.sqrt(place)),
+            "lens_parameters": float(network.bases[c].shape[1]),
+            "held_out_rmse_px": held_out.by_camera_px[camera.name] if held_out else float("nan"),
+        }
+        if camera.name in lens_change:
+            result[camera.name]["lens_change"] = lens_change[camera.name]
+        row += 6 + len(camera.intrinsics)
+    return result
+
+
+def _rig_reasons(
+    figures: Mapping[str, float], limits: Mapping[str, float], longest: int
+) -> tuple[str, ...]:
+    reasons = []
+    distance, rigid = figures["held_out_distance_rmse_mm"], figures["held_out_rigid_rmse_mm"]
+    if not np.isfinite(distance):
+        reasons.append("the calibration cannot be judged: half of the board poses do not solve it")
+    if distance > limits["held_out_distance_mm"]:
+        reasons.append(
+            f"held-out distance error {distance:.1f} mm is above "
+            f"{limits['held_out_distance_mm']} mm"
+        )
+    if rigid > limits["held_out_rigid_mm"]:
+        reasons.append(
+            f"held-out rigid-board error {rigid:.1f} mm is above {limits['held_out_rigid_mm']} mm"
+        )
+    limit = limits["held_out_reprojection"] * longest
+    if figures["held_out_rmse_px"] > limit:
+        reasons.append(
+            f"held-out residual {figures['held_out_rmse_px']:.1f} px is above {limit:.1f} px, the "
+            f"corner noise being {figures['corner_noise_px']:.2f} px: the cameras are not "
+            "synchronous, or the board is not rigid"
+        )
+    floor = figures.get("floor_rmse_px", 0.0)
+    if floor > limits["floor_residual"] * longest:
+        reasons.append(
+            f"the floor recording does not fit the rig ({floor:.1f} px, limit "
+            f"{limits['floor_residual'] * longest:.1f} px): were cameras moved or exchanged?"
+        )
+    return tuple(reasons)
+
+
+def _camera_reasons(
+    name: str, own: Mapping[str, float], limits: Mapping[str, float], longest: int
+) -> tuple[str, ...]:
+    reasons = []
+    if own["shared_poses"] < limits["shared_poses"]:
+        reasons.append(
+            f"{name}: shares {own['shared_poses']:.0f} board poses with other cameras, "
+            f"{limits['shared_poses']:.0f} are needed"
+        )
+    if own["focal_sigma_px"] > limits["focal_sigma"] * own["focal_px"]:
+        reasons.append(
+            f"{name}: the lens is not determined (focal length {own['focal_px']:.0f} +- "
+            f"{1.96 * own['focal_sigma_px']:.0f} px): show the board closer and tilted"
+        )
+    if own["centre_sigma_px"] > limits["centre_sigma"] * longest:
+        reasons.append(
+            f"{name}: the lens is not determined (principal point +- "
+            f"{1.96 * own['centre_sigma_px']:.0f} px): show the board closer and tilted"
+        )
+    if own["dropped_views"] > limits["dropped_views"]:
+        reasons.append(
+            f"{name}: {100 * own['dropped_views']:.0f} % of its views disagree with the other "
+            "cameras: are its times right?"
+        )
+    if own["position_sigma_mm"] > limits["camera_position_mm"]:
+        reasons.append(
+            f"{name}: its place is known to {own['position_sigma_mm']:.0f} mm only, "
+            f"{limits['camera_position_mm']:.0f} mm are needed"
+        )
+    change = own.get("lens_change", 1.0)
+    if abs(change - 1) > limits["lens_change"]:
+        reasons.append(
+            f"{name}: its focal length is {100 * (change - 1):+.0f} % different in the lens "
+            "recording: was the lens turned, or are two cameras exchanged?"
+        )
+    return tuple(reasons)
+
+
+def _notes(
+    figures: Mapping[str, float],
+    cameras: Mapping[str, Mapping[str, float]],
+    limits: Mapping[str, float],
+) -> tuple[str, ...]:
+    notes = []
+    if figures["asynchrony"] > limits["asynchrony"]:
+        notes.append(
+            f"the views of one board pose disagree by {figures['jitter_mm']:.1f} mm, "
+            f"{figures['asynchrony']:.0f} times what the corner noise explains: the cameras do not "
+            "share a shutter; the covariance allows for it"
+        )
+    narrow = [n for n, own in cameras.items() if own["coverage"] < limits["coverage"]]
+    if narrow:
+        notes.append(
+            f"{', '.join(narrow)}: the board was seen in less than "
+            f"{100 * limits['coverage']:.0f} % of the image; outside of it the lens is extrapolated"
+        )
+    return tuple(notes)
+
+
+def _coverage(xy_px: FloatArray, size_px: tuple[int, int]) -> float:
+    """Return the part of the image's cells in which a corner was seen."""
+    cell = np.floor(xy_px / np.array(size_px) * np.array(_GRID)).astype(int)
+    inside = ((cell >= 0) & (cell < np.array(_GRID))).all(-1)
+    return len({tuple(c) for c in cell[inside].tolist()}) / (_GRID[0] * _GRID[1])
+
+
+def _rms(squared: FloatArray) -> float:
+    """Return the root of the mean of what is known; NaN where nothing is."""
+    known = squared[np.isfinite(squared)]
+    return float(np.sqrt(known.mean())) if known.size else float("nan")

@@ -1,0 +1,230 @@
+"""The one door: what the cameras saw of the board in, a judged rig out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import radians
+
+import numpy as np
+
+from calibration.board import Board
+from calibration.bundle import Network, covariance
+from calibration.floor import NO_FLOOR, floor_figures, level_of, raise_to_lab, still_view
+from calibration.lens import FEWEST_VIEWS, calibrate_lens
+from calibration.network import Solution, solve
+from calibration.quality import HeldOut, assess, hold_out, thresholds
+from calibration.views import Sightings, Views, group_views
+from lab.errors import LabError
+from lab.points import Keypoints2D
+from lab.pose import Pose
+from lab.rig import Rig
+
+Progress = Callable[[int, int, str], None]
+_STEPS = ("lenses and cameras", "held-out check", "judgement")
+# The same small model on both recordings, so that their focal lengths can be compared.
+_COMPARED = "f cx cy k1"
+
+
+def calibrate(
+    observations: Mapping[str, Keypoints2D],
+    sizes_px: Mapping[str, tuple[int, int]],
+    board: Board,
+    *,
+    floor: Mapping[str, Keypoints2D] | None = None,
+    lens_from: Mapping[str, Keypoints2D] | None = None,
+    level: str | tuple[float, float] = "floor",
+    gravity_sigma_rad: float | None = None,
+    heading: str = "+x",
+    thickness_m: float = 0.0,
+    tolerance: float | None = None,
+    progress: Progress | None = None,
+) -> Rig:
+    """Calibrate the cameras of a lab from what they saw of a board.
+
+    The rig's covariance comes from the joint adjustment of lenses, camera poses and board poses.
+    With a floor recording its frame is the lab's (origin at the outer top-left corner of the board
+    on the floor, z up by gravity), the floor's board pose being one of the adjustment's, and the
+    error of up is part of it; without, the frame is that of the first camera, whose pose is then
+    exact by definition, and `quality.reasons` says so.
+
+    Args:
+        observations: The board moved through the volume: the corners of each camera, by name.
+        sizes_px: (width, height) of each camera's images.
+        board: The board.
+        floor: The board lying still on the floor, by camera.
+        lens_from: Further recordings of the board for the lens alone, by camera, taken with the
+            same zoom and focus; not in step with each other.
+        level: As in `floor.place_floor`.
+        gravity_sigma_rad: As in `floor.place_floor`; None takes it from configs/calibration.toml.
+        heading: As in `floor.place_floor`.
+        thickness_m: As in `floor.place_floor`.
+        tolerance: s, as in `views.group_views`.
+        progress: Called as (steps done, steps in all, what).
+
+    Returns:
+        The rig. `quality.accepted` says whether the gate let it through, `reasons` why not.
+
+    Raises:
+        LabError: When it cannot be solved at all.
+    """
+    limits = thresholds()
+    sigma = (
+        radians(limits["gravity"]["sigma_deg"]) if gravity_sigma_rad is None else gravity_sigma_rad
+    )
+    how = level_of(level, sigma, heading, thickness_m)
+    _check(observations, sizes_px, floor or {}, lens_from or {})
+    report = progress or (lambda done, total, what: None)
+
+    report(0, len(_STEPS), _STEPS[0])
+    sightings = group_views(observations, board, tolerance)
+    change = _lens_changes(sightings, sizes_px, board, lens_from or {})
+    sightings = _with_lens_views(sightings, board, lens_from or {})
+    still = frozenset[int]()
+    floor_views: tuple[Views, ...] = ()
+    if floor is not None:
+        floor_views = _floor_views(sightings.names, floor, board)
+        still = frozenset({len(sightings.t)})
+        sightings = _with_pose(sightings, floor_views)
+    solution = solve(sightings, sizes_px, board, still=still)
+
+    report(1, len(_STEPS), _STEPS[1])
+    models = {name: lens.model for name, lens in zip(sightings.names, solution.lenses, strict=True)}
+    held_out: HeldOut | None
+    try:
+        held_out = hold_out(solution.sightings, sizes_px, board, models, still)
+    except LabError:
+        held_out = None
+
+    report(2, len(_STEPS), _STEPS[2])
+    if floor is not None:
+        solution = _on_the_floor(solution, next(iter(still)))
+    rig = _rig_of(solution, board)
+    figures = floor_figures(rig, floor_views, board) if floor is not None else {}
+    quality = assess(solution, held_out, figures, change, board)
+    if floor is None:
+        quality = replace(quality, reasons=(*quality.reasons, NO_FLOOR))
+        rig = replace(rig, quality=quality)
+    else:
+        rig = raise_to_lab(replace(rig, quality=quality), how)
+    report(len(_STEPS), len(_STEPS), "done")
+    return rig
+
+
+def _check(
+    observations: Mapping[str, Keypoints2D],
+    sizes_px: Mapping[str, tuple[int, int]],
+    floor: Mapping[str, Keypoints2D],
+    lens_from: Mapping[str, Keypoints2D],
+) -> None:
+    if len(observations) < 2:
+        raise LabError(
+            f"a rig needs two cameras or more, got {len(observations)}", where="calibration"
+        )
+    missing = sorted(set(observations) - set(sizes_px))
+    if missing:
+        raise ValueError(f"calibrate: no image size of {', '.join(missing)}")
+    for what, others in (("floor", floor), ("lens", lens_from)):
+        unknown = sorted(set(others) - set(observations))
+        if unknown:
+            raise LabError(
+                f"the {what} recording has {', '.join(unknown)}, which the rig recording lacks",
+                where="calibration",
+                remedy="A camera is named after its video file.",
+            )
+
+
+def _lens_changes(
+    sightings: Sightings,
+    sizes_px: Mapping[str, tuple[int, int]],
+    board: Board,
+    lens_from: Mapping[str, Keypoints2D],
+) -> dict[str, float]:
+    """Compare each camera's focal length in the lens recording with the one in the rig's."""
+    changes = {}
+    for name, views in zip(sightings.names, sightings.views, strict=True):
+        if name not in lens_from:
+            continue
+        other = group_views({name: lens_from[name]}, board).views[0]
+        if min(len(views), len(other)) < 2 * FEWEST_VIEWS:
+            continue
+        own, given = (
+            calibrate_lens(name, sizes_px[name], v, board.corners_m(), _COMPARED)
+            for v in (views, other)
+        )
+        changes[name] = float(given.camera.intrinsics[0] / own.camera.intrinsics[0])
+    return changes
+
+
+def _with_lens_views(
+    sightings: Sightings, board: Board, lens_from: Mapping[str, Keypoints2D]
+) -> Sightings:
+    """Append the views of the lens recordings, each as a board pose that one camera saw."""
+    count, views = len(sightings.t), []
+    for name, own in zip(sightings.names, sightings.views, strict=True):
+        if name not in lens_from:
+            views.append(own)
+            continue
+        extra = group_views({name: lens_from[name]}, board).views[0]
+        views.append(_joined(own, replace(extra, pose=count + np.arange(len(extra)))))
+        count += len(extra)
+    t = np.concatenate([sightings.t, np.full(count - len(sightings.t), np.nan)])
+    return Sightings(sightings.names, tuple(views), t)
+
+
+def _with_pose(sightings: Sightings, views: tuple[Views, ...]) -> Sightings:
+    """Append one board pose with the views (none or one) of each camera."""
+    pose = len(sightings.t)
+    joined = tuple(
+        _joined(own, replace(extra, pose=np.full(len(extra), pose)))
+        for own, extra in zip(sightings.views, views, strict=True)
+    )
+    return Sightings(sightings.names, joined, np.append(sightings.t, np.nan))
+
+
+def _joined(first: Views, second: Views) -> Views:
+    return Views(
+        np.concatenate([first.pose, second.pose]),
+        np.concatenate([first.xy_px, second.xy_px]),
+        np.concatenate([first.weight, second.weight]),
+    )
+
+
+def _floor_views(
+    names: tuple[str, ...], floor: Mapping[str, Keypoints2D], board: Board
+) -> tuple[Views, ...]:
+    count = len(board.corner_names)
+    none = Views(np.zeros(0, np.intp), np.zeros((0, count, 2)), np.zeros((0, count)))
+    views = tuple(still_view(floor[n], board) if n in floor else none for n in names)
+    if not any(len(v) for v in views):
+        raise LabError(
+            "no camera saw the board on the floor", where="floor", remedy="Record it again."
+        )
+    return views
+
+
+def _on_the_floor(solution: Solution, pose: int) -> Solution:
+    """Take the network to the frame of the board on the floor, which becomes its gauge."""
+    network: Network = solution.network
+    old_from_new = Pose(network.rotations[pose], network.translations[pose])
+    new_from_old = old_from_new.inverse()
+    cameras = tuple(replace(c, cam_from_lab=c.cam_from_lab @ old_from_new) for c in network.cameras)
+    rotations = new_from_old.rotation @ network.rotations
+    translations = network.translations @ new_from_old.rotation.T + new_from_old.translation
+    network = replace(
+        network,
+        cameras=cameras,
+        rotations=rotations,
+        translations=translations,
+        fixed_camera=None,
+        fixed_board=pose,
+    )
+    return replace(solution, network=network)
+
+
+def _rig_of(solution: Solution, board: Board) -> Rig:
+    network = solution.network
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    quality = assess(solution, None, {}, {}, board)
+    return Rig(network.cameras, covariance(network), quality, created, board.words())
