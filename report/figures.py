@@ -60,7 +60,9 @@ def _lines(x: FloatArray, y: FloatArray) -> list[list[list[float]]]:
     breaks = np.flatnonzero(np.diff(known.astype(int))) + 1
     pieces = np.split(np.arange(len(x)), breaks)
     return [
-        np.column_stack([x[p], y[p]]).round(4).tolist() for p in pieces if known[p[0]] and len(p) > 1
+        np.column_stack([x[p], y[p]]).round(4).tolist()
+        for p in pieces
+        if known[p[0]] and len(p) > 1
     ]
 
 

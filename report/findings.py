@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources import files
 
 from lab.errors import FileError
 from lab.gait import Measure
@@ -53,32 +53,53 @@ class FindingText:
     citation: str
 
 
-def read_findings(path: Path) -> dict[str, FindingText]:
-    """Read consequences and exercises from a findings file, by the findings' names.
+_TEXT_KEYS = ("name", "consequence", "exercise", "citation")
+
+
+def load_findings() -> dict[str, FindingText]:
+    """Return consequence and exercise by finding, from configs/norms/findings.toml.
 
     Raises:
-        FileError: When the file is missing, is no TOML, or lacks a text.
+        FileError: When the file lacks a text.
+    """
+    path = files("configs").joinpath("norms", "findings.toml")
+    return parse_findings(path.read_text(encoding="utf-8"), "norms/findings.toml")
+
+
+def parse_findings(text: str, where: str) -> dict[str, FindingText]:
+    """Return the findings in a TOML text of [[finding]] tables.
+
+    Args:
+        text: TOML.
+        where: The file's name, for messages.
+
+    Raises:
+        FileError: When it is no TOML, lacks a text, or speaks of risk: published evidence does
+            not support these findings as such by themselves.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        entries = tomllib.loads(text).get("finding", [])
+    except tomllib.TOMLDecodeError as error:
         raise FileError(
-            f"cannot be read ({error.strerror})", where=str(path), remedy="Check the path."
+            f"the file is not valid TOML ({error})", where=where, remedy="Mend the line."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileError(f"is not valid TOML: {error}", where=str(path)) from error
     texts: dict[str, FindingText] = {}
-    for entry in table.get("finding", []):
-        missing = [k for k in ("name", "consequence", "exercise", "citation") if k not in entry]
+    for entry in entries:
+        name = entry.get("name") or "a finding without name"
+        missing = [k for k in _TEXT_KEYS if not str(entry.get(k, "")).strip()]
         if missing:
             raise FileError(
-                f"a [[finding]] lacks {', '.join(missing)}",
-                where=str(path),
-                remedy="Give each finding a name, consequence, exercise and citation.",
+                f"{name} lacks {', '.join(missing)}",
+                where=where,
+                remedy="Give each finding a name, a consequence, an exercise and its citation.",
             )
-        texts[entry["name"]] = FindingText(
-            entry["consequence"], entry["exercise"], entry["citation"]
-        )
+        if "risk" in f"{entry['consequence']} {entry['exercise']}".lower():
+            raise FileError(
+                f"{name} speaks of risk, which the published evidence does not support",
+                where=where,
+                remedy="Say what the source names as a consequence, without the word.",
+            )
+        texts[name] = FindingText(entry["consequence"], entry["exercise"], entry["citation"])
     return texts
 
 
@@ -89,9 +110,7 @@ def finding_measures(trial: Trial, finding: Finding) -> tuple[str, dict[str, Mea
         Name and values; the first name and no values where none could be measured.
     """
     for name in finding.measures:
-        sides = {
-            m.side: m for m in trial.measures if m.name == name and math.isfinite(m.value)
-        }
+        sides = {m.side: m for m in trial.measures if m.name == name and math.isfinite(m.value)}
         if sides:
             return name, sides
     return finding.measures[0], {}

@@ -20,7 +20,7 @@ from lab.trial import Trial
 from report.cycles import side_cycles
 from report.figures import planes
 from report.files import replace_file
-from report.findings import FindingText
+from report.findings import FindingText, load_findings
 from report.numbers import time_text
 from report.quality import quality
 from report.stills import Still
@@ -66,7 +66,11 @@ def _meta(trial: Trial) -> list[dict[str, str]]:
     ]
     subject = [
         f"{trial.subject[key]:.{digits}f}\u00a0{unit}"
-        for key, digits, unit in (("age_years", 0, "years"), ("height_m", 2, "m"), ("mass_kg", 0, "kg"))
+        for key, digits, unit in (
+            ("age_years", 0, "years"),
+            ("height_m", 2, "m"),
+            ("mass_kg", 0, "kg"),
+        )
         if key in trial.subject
     ]
     if subject:
@@ -102,7 +106,7 @@ def page_content(
     trial: Trial,
     *,
     stills: Sequence[Still] = (),
-    findings_text: Mapping[str, FindingText] = _NOTHING,
+    findings_text: Mapping[str, FindingText] | None = None,
     flags: Sequence[str] = (),
     previous: Trial | None = None,
     revisit_sigma: Mapping[str, float] = _NOTHING,
@@ -122,7 +126,11 @@ def page_content(
         "notes": refused or list(trial.reasons),
         "refused": bool(refused),
         "summary": summary(
-            trial, findings_text, previous, revisit_sigma, refused=bool(refused)
+            trial,
+            load_findings() if findings_text is None else findings_text,
+            previous,
+            revisit_sigma,
+            refused=bool(refused),
         ),
         "spatiotemporal": spatiotemporal(trial),
         "over_cycle": bool(trial.cycles),
@@ -186,7 +194,7 @@ def write_pdf(
     path: Path | str,
     *,
     stills: Sequence[Still] = (),
-    findings_text: Mapping[str, FindingText] = _NOTHING,
+    findings_text: Mapping[str, FindingText] | None = None,
     flags: Sequence[str] = (),
     previous: Trial | None = None,
     revisit_sigma: Mapping[str, float] = _NOTHING,
@@ -197,15 +205,15 @@ def write_pdf(
         trial: The walk. Its time of making becomes the file's date.
         path: Where to; an older file is replaced only when the new one is whole.
         stills: Pictures with the skeleton drawn in.
-        findings_text: Consequence and exercise by finding (`report.findings.read_findings`);
-            without it, none is printed.
+        findings_text: Consequence and exercise by finding; without it, those of
+            configs/norms/findings.toml.
         flags: Further reasons why the report must not be relied on; they stand on every page.
         previous: An earlier visit to compare with.
         revisit_sigma: Standard uncertainty of placing markers or finding landmarks anew at one
             visit, by measure, in the measure's unit. Where absent the page says so.
 
     Raises:
-        LabError: When the trial's time of making cannot be read.
+        LabError: When a finding's text is missing, or the trial's time of making cannot be read.
         FileError: When the file cannot be written.
     """
     content = page_content(

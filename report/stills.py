@@ -16,12 +16,14 @@ from lab.checks import FloatArray
 _LEFT_RGB = (200, 69, 27)
 _RIGHT_RGB = (22, 104, 168)
 _MIDDLE_RGB = (245, 245, 242)
+_EDGE_RGB = (25, 28, 32)
 _SHIFT = 4  # OpenCV draws at 1/16 px
 _FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 _FACE_REACH_M = 0.17  # from the middle of the face to beyond chin and hair
 _HEAD_ABOVE_SHOULDERS_M = 0.27  # middle of the head above mid-shoulder, where no face point is
 _HEAD_REACH_M = 0.22
 _PELVIS_REACH = 1.9  # the pelvic line, in half widths of the pelvis from its middle
+_CROP_ROOM = 1.45  # height of the crop over that of the points
 _PLUMB_M = (0.75, 0.95)  # the plumb line, above and below the middle of the pelvis
 
 
@@ -62,9 +64,9 @@ def _line(
     width: int,
 ) -> None:
     ends = [tuple(int(v) for v in np.rint(p * 2**_SHIFT)) for p in (a, b)]
-    # A dark edge under each line keeps it readable on any clothing.
-    for rgb, w in (((25, 28, 32), width + 2), (colour, width)):
-        cv2.line(image, ends[0], ends[1], rgb, w, cv2.LINE_AA, _SHIFT)
+    if colour == _MIDDLE_RGB:  # a dark edge keeps white readable on white
+        cv2.line(image, ends[0], ends[1], _EDGE_RGB, width + 2, cv2.LINE_AA, _SHIFT)
+    cv2.line(image, ends[0], ends[1], colour, width, cv2.LINE_AA, _SHIFT)
 
 
 def _middle(points: dict[str, FloatArray], name: str) -> FloatArray | None:
@@ -87,9 +89,7 @@ def _face(points: dict[str, FloatArray]) -> tuple[FloatArray, float] | None:
     return shoulders + along / length * _HEAD_ABOVE_SHOULDERS_M, _HEAD_REACH_M
 
 
-def _blur_face(
-    image: NDArray[np.uint8], camera: Camera, points: dict[str, FloatArray]
-) -> None:
+def _blur_face(image: NDArray[np.uint8], camera: Camera, points: dict[str, FloatArray]) -> None:
     found = _face(points)
     if found is None:
         # Where nobody knows where the head is, nothing may show: the whole picture is blurred.
@@ -115,6 +115,36 @@ def _blur_face(
     yy, xx = np.mgrid[y0:y1, x0:x1]
     inside = (xx - x) ** 2 + (yy - y) ** 2 <= radius**2
     patch[inside] = smooth[inside]
+
+
+def crop_to_person(
+    image: NDArray[np.uint8], camera: Camera, points: FloatArray, aspect: float = 0.75
+) -> NDArray[np.uint8]:
+    """Return the part of the picture about the person, upright, all of it inside the picture.
+
+    Args:
+        image: (H, W, 3) uint8.
+        camera: The camera that took it.
+        points: (K, 3) m in the lab frame; NaN where missing.
+        aspect: Width over height wanted; kept unless the picture's edge forbids it.
+
+    Returns:
+        A copy of the part; the whole picture where no point falls into it.
+    """
+    height, width = image.shape[:2]
+    xy = camera.project(np.asarray(points, float))
+    inside = np.isfinite(xy).all(axis=-1) & (xy >= 0).all(axis=-1)
+    inside &= (xy[..., 0] < width) & (xy[..., 1] < height)
+    if not inside.any():
+        return image.copy()
+    low, high = xy[inside].min(axis=0), xy[inside].max(axis=0)
+    middle, size = (low + high) / 2, np.maximum(high - low, 8.0)
+    tall = max(_CROP_ROOM * size[1], _CROP_ROOM * size[0] / aspect)
+    tall = min(tall, float(height))
+    wide = min(tall * aspect, float(width))
+    x0 = round(float(np.clip(middle[0] - wide / 2, 0, width - wide)))
+    y0 = round(float(np.clip(middle[1] - tall / 2, 0, height - tall)))
+    return image[y0 : y0 + round(tall), x0 : x0 + round(wide)].copy()
 
 
 def draw_skeleton(

@@ -75,20 +75,23 @@ def withheld_reason(trial: Trial, name: str, side: str = "") -> str:
 
 
 def _place_words(band: Band, verdict: Verdict) -> str:
-    whole = "the range" if band.is_range else "one standard deviation of the mean"
-    place = {
-        "inside": f"within {whole}",
-        "above": f"above {whole}",
-        "below": f"below {whole}",
-        "edge": "too close to call",
-    }[verdict.place]
+    if band.is_range:
+        words = {"inside": "within the range", "above": "above the range"}
+        words["below"] = "below the range"
+    else:
+        words = {"inside": "within 1 SD of the group's mean"}
+        words["above"] = "more than 1 SD above the group's mean"
+        words["below"] = "more than 1 SD below the group's mean"
+    place = words.get(verdict.place, "too close to call")
     return place if verdict.sure else f"{place}, not certain"
 
 
 def _verdicts(band: Band | None, sides: Mapping[str, Measure]) -> list[dict[str, str]]:
     """Return the verdicts as word, sign and state; both sides in one where they agree."""
     if band is None:
-        return [{"sides": "", "sign": "", "state": "plain", "word": "No published range to compare"}]
+        return [
+            {"sides": "", "sign": "", "state": "plain", "word": "No published range to compare"}
+        ]
     found: dict[str, tuple[Verdict, list[str]]] = {}
     for side, measure in sides.items():
         verdict = judge(measure, band)
@@ -158,7 +161,9 @@ def _finding(
         "low": words.low,
         "high": words.high,
         "rows": rows,
-        "reason": "" if sides else withheld_reason(trial, name) or "The trial holds no such number.",
+        "reason": ""
+        if sides
+        else withheld_reason(trial, name) or "The trial holds no such number.",
         "chart": dot_chart(name, sides, band) if sides else None,
         "verdicts": [_NOT_COMPARED] if refused else _verdicts(band, sides) if sides else [],
         "source": _source(band) if sides else "",
@@ -176,13 +181,11 @@ def _measured(trial: Trial) -> str:
     )
     points = len(trial.points.names)
     seen = len(trial.keypoints)
-    how = (
-        f"{sentence(_count(seen))} cameras followed {points} points on your body"
-        if seen
-        else f"The paths of {points} points on your body while you {verb}{where} were read from a file"
-    )
+    body = f"{points} points on your body"
     if seen:
-        how += f" while you {verb}{where}"
+        how = f"{sentence(_count(seen))} cameras followed {body} while you {verb}{where}"
+    else:
+        how = f"The paths of {body} while you {verb}{where} were read from a file"
     left, right = (len(side_cycles(trial, s)) for s in SIDES)
     if not left and not right:
         return f"{how}. No complete stride was found, so no number per stride is given."
@@ -210,9 +213,7 @@ def _outside(findings: list[dict[str, Any]]) -> str:
     if not by_word:
         return "That cannot be said: none of the four could be measured."
     parts = [f"{sentence(word)}: {listing(names)}." for word, names in by_word.items()]
-    ranged = any(f["source"] for f in findings)
-    tail = " Each range and its source stand below." if ranged else ""
-    return " ".join(parts) + tail
+    return " ".join(parts)
 
 
 def _sure(trial: Trial, measures: list[Measure]) -> str:
@@ -224,12 +225,12 @@ def _sure(trial: Trial, measures: list[Measure]) -> str:
             "How exact the points are is not known, so no interval can be given: read the numbers "
             f"with care ({NOT_KNOWN})."
         )
-    halves = sorted(
-        (INTERVAL_FACTOR * m.sigma, measure_quantity(m).interval) for m in known
-    )
+    halves = sorted((INTERVAL_FACTOR * m.sigma, measure_quantity(m).interval) for m in known)
     low, high = halves[0][1], halves[-1][1]
-    width = f"{PLUS_MINUS} {low}\u00b0" if low == high else (
-        f"{PLUS_MINUS} {low}\u00b0 to {PLUS_MINUS} {high}\u00b0"
+    width = (
+        f"{PLUS_MINUS} {low}\u00b0"
+        if low == high
+        else (f"{PLUS_MINUS} {low}\u00b0 to {PLUS_MINUS} {high}\u00b0")
     )
     holds = (
         "It holds the noise of the cameras, their calibration and the direction of gravity."

@@ -89,9 +89,11 @@ def values(trial: Trial) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
 def withheld(trial: Trial) -> list[dict[str, str]]:
     """Return what is not given, and why; names of one reason stand together."""
     by_reason: dict[str, list[str]] = {}
-    for name, reason in trial.withheld.items():
+    for key, reason in trial.withheld.items():
+        name, _, side = key.partition(" ")
         words = measure_words(name)
-        by_reason.setdefault(reason, []).append(sentence(words.term or words.plain))
+        known = f", {side}" if side else ""
+        by_reason.setdefault(reason, []).append(f"{sentence(words.term or words.plain)}{known}")
     return [{"names": "; ".join(names), "reason": reason} for reason, names in by_reason.items()]
 
 

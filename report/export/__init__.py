@@ -1,1 +1,1 @@
-"""One file a format; each a view of the stored trial."""
+"""Views of a trial for other programs, one file a format."""
