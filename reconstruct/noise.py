@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.stats import chi2
 
@@ -17,7 +19,7 @@ _LEAST_REDUNDANCY = 0.1
 _PRIOR = 10.0
 _FLOOR_PX = 0.05
 _LEAST_SCORE = 0.05
-_FRAMES = 300  # enough of a recording to know its noise by
+_FRAMES = 500  # enough of a recording to know its noise by
 _ROUNDS = 10
 _SETTLED = 0.02
 # A camera's joint is not believed to be better than this part of the average.
@@ -76,7 +78,7 @@ def estimate_noise(
     A detector's scores serve as first weights only; from then on the views that agree are found
     with the noise so far, and the noise is the median of their standardised residuals (so the
     redundancy of each residual is accounted for: Foerstner, Z Vermessungswesen 104:446, 1979),
-    until it no longer changes. Few residuals are drawn towards the joint's noise in all cameras.
+    until it no longer changes; then, once, their root mean square. Few residuals are drawn towards the joint's noise in all cameras.
 
     Args:
         s: Sightlines of T times K points, K running fastest.
@@ -92,16 +94,21 @@ def estimate_noise(
     flat = (cameras, len(which), 3)
     rough = s.weighted(information_of(np.full_like(cov_px, np.nan), first).reshape(flat))
     sigma = np.full((cameras, joints), _first_noise(rough))
+    size: Callable[[FloatArray, FloatArray], float] = _median_size
     for _ in range(_ROUNDS):
         spread = np.broadcast_to(sigma[:, None], score.shape)
         weighted = s.weighted(information_of(cov_px, spread).reshape(flat))
         values, redundancy = standardised(weighted, agree(weighted, volume))
         by_joint = (cameras, len(some), joints, 2)
-        found = _joint_noise(values.reshape(by_joint), redundancy.reshape(by_joint), sigma)
+        found = _joint_noise(
+            np.abs(values).reshape(by_joint), redundancy.reshape(by_joint), sigma, size
+        )
         change = np.abs(np.log(found / sigma)).max()
         sigma = found
-        if change < _SETTLED:
+        if size is _efficient_size:
             break
+        if change < _SETTLED:
+            size = _efficient_size
     return sigma
 
 
@@ -115,22 +122,46 @@ def _first_noise(s: Sightlines) -> float:
     return max(float(np.sqrt(np.median(ratio[enough]))) if enough.any() else 1.0, _FLOOR_PX)
 
 
-def _joint_noise(values: FloatArray, redundancy: FloatArray, sigma: FloatArray) -> FloatArray:
+def _joint_noise(
+    values: FloatArray,
+    redundancy: FloatArray,
+    sigma: FloatArray,
+    size: Callable[[FloatArray, FloatArray], float],
+) -> FloatArray:
     """Return the noise (C, K) from standardised residuals (C, T, K, 2) under the old one."""
-    cameras, _, joints, _ = values.shape
     found = np.empty_like(sigma)
-    in_px = np.abs(values) * sigma[:, None, :, None]
-    everywhere = _median_noise(in_px, float(np.median(sigma)))
-    for k in range(joints):
-        of_joint = _median_noise(in_px[:, :, k], everywhere)
-        for c in range(cameras):
-            mine = _median_noise(in_px[c, :, k], of_joint)
-            weight = float(np.nansum(redundancy[c, :, k]))
-            pooled = (weight * mine**2 + _PRIOR * of_joint**2) / (weight + _PRIOR)
-            found[c, k] = np.sqrt(max(pooled, (_FLOOR_PART * of_joint) ** 2))
+    in_px = values * sigma[:, None, :, None]
+    everywhere = size(in_px, redundancy)
+    if not np.isfinite(everywhere):
+        return sigma
+    for k in range(sigma.shape[1]):
+        of_joint = size(in_px[:, :, k], redundancy[:, :, k])
+        if not np.isfinite(of_joint):
+            of_joint = everywhere
+        for c in range(len(sigma)):
+            mine = size(in_px[c, :, k], redundancy[c, :, k])
+            weight = float(np.nansum(redundancy[c, :, k])) if np.isfinite(mine) else 0.0
+            pooled = weight * np.nan_to_num(mine) ** 2 + _PRIOR * of_joint**2
+            found[c, k] = np.sqrt(max(pooled / (weight + _PRIOR), (_FLOOR_PART * of_joint) ** 2))
     return np.maximum(found, _FLOOR_PX)
 
 
-def _median_noise(residuals: FloatArray, otherwise: float) -> float:
+def _median_size(residuals: FloatArray, redundancy: FloatArray) -> float:
+    """Return the standard deviation of normal residuals by their median, NaN without any."""
     known = residuals[np.isfinite(residuals)]
-    return float(np.median(known)) / _MEDIAN if len(known) else otherwise
+    return float(np.median(known)) / _MEDIAN if len(known) else np.nan
+
+
+def _efficient_size(residuals: FloatArray, redundancy: FloatArray) -> float:
+    """Return their root mean square, weighted by redundancy, NaN without any.
+
+    Three times as efficient as the median, and what covariances are made of; of use only once the
+    wrong views are gone.
+    """
+    known = np.isfinite(residuals)
+    weight = redundancy[known]
+    return (
+        float(np.sqrt((weight * residuals[known] ** 2).sum() / weight.sum()))
+        if known.any()
+        else np.nan
+    )
