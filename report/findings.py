@@ -6,6 +6,8 @@ import math
 import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from lab.errors import FileError
 from lab.gait import Measure
@@ -62,24 +64,24 @@ def load_findings() -> dict[str, FindingText]:
     Raises:
         FileError: When the file lacks a text.
     """
-    path = files("configs").joinpath("norms", "findings.toml")
-    return parse_findings(path.read_text(encoding="utf-8"), "norms/findings.toml")
+    return read_findings(files("configs").joinpath("norms", "findings.toml"))
 
 
-def parse_findings(text: str, where: str) -> dict[str, FindingText]:
-    """Return the findings in a TOML text of [[finding]] tables.
-
-    Args:
-        text: TOML.
-        where: The file's name, for messages.
+def read_findings(path: Path | Traversable) -> dict[str, FindingText]:
+    """Read consequence and exercise by finding from a TOML file of [[finding]] tables.
 
     Raises:
-        FileError: When it is no TOML, lacks a text, or speaks of risk: published evidence does
-            not support these findings as such by themselves.
+        FileError: When the file cannot be read, is no TOML, lacks a text, or speaks of risk:
+            published evidence does not support these findings as such by themselves.
     """
+    where = path.name
     try:
-        entries = tomllib.loads(text).get("finding", [])
-    except tomllib.TOMLDecodeError as error:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("finding", [])
+    except OSError as error:
+        raise FileError(
+            f"the file cannot be read ({error.strerror})", where=where, remedy="Check the path."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileError(
             f"the file is not valid TOML ({error})", where=where, remedy="Mend the line."
         ) from error

@@ -26,6 +26,7 @@ from report.quality import quality
 from report.stills import Still
 from report.summary import summary
 from report.tables import changes, references, spatiotemporal, standing, values, withheld
+from report.words import sentence
 
 _TEMPLATES = ("report.typ", "style.typ", "plots.typ", "pages.typ")
 _STANDARD = "a-2a"  # PDF/A-2, level A: kept for long, and readable by a screen reader
@@ -47,8 +48,9 @@ def refusals(trial: Trial, flags: Sequence[str] = ()) -> list[str]:
         reasons += trial.reasons or ("The trial was refused without a reason.",)
     if trial.rig is not None and not trial.rig.quality.accepted:
         why = trial.rig.quality.reasons or ("no reason given",)
-        reasons += [f"Calibration refused: {r}" for r in why]
-    return list(dict.fromkeys(reasons))
+        said = " ".join(reasons)
+        reasons += [f"Calibration refused: {r}" for r in why if r not in said]
+    return list(dict.fromkeys(sentence(r) for r in reasons))
 
 
 def _meta(trial: Trial) -> list[dict[str, str]]:
@@ -123,7 +125,7 @@ def page_content(
         "meta": _meta(trial),
         "state": _state(trial, refused),
         "banner": _banner(refused),
-        "notes": refused or list(trial.reasons),
+        "notes": refused or [sentence(r) for r in trial.reasons],
         "refused": bool(refused),
         "summary": summary(
             trial,
@@ -136,7 +138,12 @@ def page_content(
         "over_cycle": bool(trial.cycles),
         "planes": planes(trial),
         "stills": [
-            {"file": f"still{i}.jpg", "caption": s.caption, "camera": s.camera, "t": f"{s.t:.3f}"}
+            {
+                "file": f"still{i}.jpg",
+                "caption": s.caption,
+                "camera": "" if s.camera in s.caption else f"{s.camera}, ",
+                "t": f"{s.t:.2f}",
+            }
             for i, s in enumerate(stills)
         ],
         "landscape": bool(stills) and all(s.image.shape[1] > s.image.shape[0] for s in stills),

@@ -16,8 +16,8 @@ from report.words import readable, sentence
 _DASH = "\u2013"
 # Suffix of a figure's name: unit as printed, and the factor to it.
 _SUFFIXES = (
-    ("_per_point", "", 1.0),
     ("_percent", "%", 1.0),
+    ("_share", "%", 100.0),
     ("_px", "px", 1.0),
     ("_mm", "mm", 1.0),
     ("_cm", "cm", 1.0),
@@ -30,6 +30,8 @@ _SUFFIXES = (
     ("_m", "m", 1.0),
 )
 _HASH_SHOWN = 16
+_CAMERA_FIRST = ("rmse_px", "held_out_rmse_px", "position_sigma_mm")
+_CAMERA_FIGURES = 5
 
 
 def number_text(value: float) -> str:
@@ -108,7 +110,8 @@ def _cameras(trial: Trial) -> dict[str, Any] | None:
     if trial.rig is None or not trial.rig.quality.cameras:
         return None
     figures = trial.rig.quality.cameras
-    keys = list(dict.fromkeys(k for c in figures.values() for k in c))[:5]
+    present = list(dict.fromkeys(k for c in figures.values() for k in c))
+    keys = sorted(present, key=lambda k: k not in _CAMERA_FIRST)[:_CAMERA_FIGURES]
     if not keys:
         return None
     rows = [

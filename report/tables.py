@@ -21,6 +21,7 @@ from report.numbers import (
 from report.words import listing, measure_words, readable, sentence
 
 _TIME_AND_DISTANCE = ("s", "m", "1/min")
+_STANDING = ("pelvis_obliquity", "pelvis_tilt", "trunk_lean_forward", "trunk_lean_lateral")
 _COMPARED = frozenset(
     {name for finding in FINDINGS for name in finding.measures}
     | {"pelvic_tilt_stance_mean", "trunk_lean_lateral_peak"}
@@ -182,6 +183,6 @@ def standing(trial: Trial) -> str:
     values_text = [
         f"{readable(name)} {signed(math.degrees(value), 1)}\u00b0"
         for name, value in trial.static.items()
-        if math.isfinite(value)
+        if name in _STANDING and math.isfinite(value)
     ]
-    return f"Standing trial: {listing(values_text)}." if values_text else ""
+    return f"In the standing trial: {listing(values_text)}." if values_text else ""

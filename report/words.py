@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_VS_STANDING = "_vs_standing"
 PLANES = ("frontal", "sagittal", "transverse", "further")
 
 
@@ -160,6 +161,10 @@ def sentence(text: str) -> str:
 
 def measure_words(name: str) -> MeasureWords:
     """Return a measure's names; one that is not in the list is called by its own name."""
+    if name.endswith(_VS_STANDING):
+        own = measure_words(name.removesuffix(_VS_STANDING))
+        clinical = f"{own.term or own.plain}, against standing"
+        return MeasureWords(sentence(clinical), "", own.low, own.high)
     known = MEASURES.get(name)
     return known if known is not None else MeasureWords(sentence(readable(name)), "")
 

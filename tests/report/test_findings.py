@@ -17,7 +17,7 @@ from report.findings import (
     finding_measures,
     judge,
     load_findings,
-    parse_findings,
+    read_findings,
 )
 
 NORM = Norm(
@@ -95,7 +95,16 @@ ENTRY = '[[finding]]\nname = "x"\nconsequence = "{}"\nexercise = "e"\ncitation =
         (ENTRY.format("A higher risk of pain."), "speaks of risk"),
     ],
 )
-def test_bad_texts_are_refused(text, message):
+def test_bad_texts_are_refused(text, message, tmp_path):
+    path = tmp_path / "findings.toml"
+    path.write_text(text)
     with pytest.raises(FileError, match=message):
-        parse_findings(text, "findings.toml")
-    assert parse_findings(ENTRY.format("Pressure."), "f")["x"].consequence == "Pressure."
+        read_findings(path)
+
+
+def test_texts_are_read(tmp_path):
+    path = tmp_path / "findings.toml"
+    path.write_text(ENTRY.format("Pressure."))
+    assert read_findings(path)["x"].consequence == "Pressure."
+    with pytest.raises(FileError, match="cannot be read"):
+        read_findings(tmp_path / "missing.toml")

@@ -8,7 +8,7 @@ import pytest
 from pypdf import PdfReader
 
 from lab.errors import FileError, LabError
-from lab.gait import Measure
+from lab.gait import Curves, Measure
 from report.numbers import measure_quantity
 from report.pdf import page_content, refusals, write_pdf
 from report.stills import Still
@@ -40,9 +40,24 @@ def whole(reader):
     return " ".join(page_texts(reader))
 
 
+def first_text(reader):
+    return flat(reader.pages[0].extract_text())
+
+
+def slim(trial):
+    """Keep two curves, so that a page is quickly read back."""
+    c = trial.curves
+    return replace(trial, curves=Curves(c.names[:2], c.t, c.values[:, :2], c.sigma[:, :2]))
+
+
 @pytest.fixture(scope="module")
 def full(make_trial, read):
     return read(make_trial())
+
+
+@pytest.fixture(scope="module")
+def full_texts(full):
+    return page_texts(full)
 
 
 def fonts_of(reader):
@@ -51,10 +66,10 @@ def fonts_of(reader):
             yield reference.get_object()
 
 
-def test_pages_are_a4_upright_and_numbered(full):
+def test_pages_are_a4_upright_and_numbered(full, full_texts):
     count = len(full.pages)
     assert 6 <= count <= 10
-    for i, (page, text) in enumerate(zip(full.pages, page_texts(full), strict=True), 1):
+    for i, (page, text) in enumerate(zip(full.pages, full_texts, strict=True), 1):
         assert float(page.mediabox.width) == pytest.approx(595.3, abs=0.5)
         assert float(page.mediabox.height) == pytest.approx(841.9, abs=0.5)
         assert f"Page {i} of {count}" in text
@@ -87,8 +102,8 @@ def test_figures_are_vectors(full):
         )
 
 
-def test_the_first_page_is_the_summary(make_trial, full, texts):
-    first = page_texts(full)[0]
+def test_the_first_page_is_the_summary(make_trial, full_texts, texts):
+    first = full_texts[0]
     trial = make_trial()
     for name in (
         "pelvic_drop_peak",
@@ -119,8 +134,8 @@ def test_the_first_page_is_the_summary(make_trial, full, texts):
     assert "What research says" in first
 
 
-def test_every_definition_and_source_is_there(make_trial, full):
-    text = whole(full)
+def test_every_definition_and_source_is_there(make_trial, full_texts):
+    text = " ".join(full_texts)
     for measure in make_trial().measures:
         assert measure.definition in text
     for norm in make_trial().norms:
@@ -130,9 +145,11 @@ def test_every_definition_and_source_is_there(make_trial, full):
     assert make_trial().rig.sha256[:16] in text
 
 
-def test_the_word_risk_is_nowhere(make_trial, read, full):
-    for reader in (full, read(make_trial(accepted=False, reasons=("x",)), previous=make_trial())):
-        assert "risk" not in whole(reader).lower()
+def test_the_word_risk_is_nowhere(make_trial, read, full_texts):
+    assert "risk" not in " ".join(full_texts).lower()
+    refused = slim(make_trial(accepted=False, reasons=("x",)))
+    assert "risk" not in whole(read(refused)).lower()
+    assert "risk" not in whole(read(slim(make_trial()), previous=make_trial())).lower()
 
 
 def test_same_trial_same_bytes(make_trial, tmp_path):
@@ -160,7 +177,7 @@ def test_the_date_is_the_trials(full):
     ],
 )
 def test_the_banner_is_on_every_page(make_trial, read, change, more, reason):
-    texts = page_texts(read(make_trial(**change), **more))
+    texts = page_texts(read(slim(make_trial(**change)), **more))
     for text in texts:
         assert BANNER in text
         assert reason in text
@@ -168,14 +185,14 @@ def test_the_banner_is_on_every_page(make_trial, read, change, more, reason):
     assert "For discussion" not in texts[0]
 
 
-def test_no_banner_without_a_cause(full):
-    assert BANNER not in whole(full)
+def test_no_banner_without_a_cause(full_texts):
+    assert BANNER not in " ".join(full_texts)
 
 
 def test_many_and_long_reasons_leave_room_for_the_page(make_trial, read):
     reasons = tuple(f"Reason {i}: " + "the tripod was touched " * 30 for i in range(12))
     trial = make_trial(accepted=False, reasons=reasons)
-    texts = page_texts(read(trial))
+    texts = page_texts(read(slim(trial)))
     assert len(texts) < 16
     assert all("9 more reasons" in text for text in texts)
     assert all(f"Reason {i}: the tripod was touched" in " ".join(texts) for i in range(12))
@@ -194,13 +211,13 @@ def test_without_cycles_no_number_is_invented(make_trial, read):
 
 
 def test_unknown_intervals_are_said(make_trial, read):
-    first = page_texts(read(make_trial(known=False, cameras=False)))[0]
+    first = first_text(read(make_trial(known=False, cameras=False)))
     assert "interval not known" in first
     assert "±" not in first.replace("± 1 SD", "")
 
 
 def test_missing_calibration_error_is_said(make_trial, read):
-    first = page_texts(read(make_trial(calibrated=False)))[0]
+    first = first_text(read(make_trial(calibrated=False)))
     assert "interval without calibration error" in first
     assert "7.9 ± 0.6°" in first
 
@@ -214,27 +231,27 @@ def test_one_side_one_stride(make_trial, read):
 
 
 def test_change_since_last_time(make_trial, read):
-    trial = make_trial()
+    trial = slim(make_trial())
     less = tuple(
         replace(m, value=m.value - (0.1 if m.name == "over_stride_angle_heel" else 0.0))
         for m in trial.measures
     )
     before = replace(trial, measures=less)
-    first = page_texts(read(trial, previous=before))[0]
+    first = first_text(read(trial, previous=before))
     assert "Differs by more than the measurement's noise" in first
     assert "left +5.7°, right +5.7°" in first
     assert "No detectable change in the others." in first
     known = read(trial, previous=before, revisit_sigma={"over_stride_angle_heel": 0.01})
-    assert "Changed: foot landing ahead of the hip" in page_texts(known)[0]
+    assert "Changed: foot landing ahead of the hip" in first_text(known)
     covered = read(trial, previous=before, revisit_sigma={"over_stride_angle_heel": 0.1})
-    assert "No detectable change in the four findings." in page_texts(covered)[0]
+    assert "No detectable change in the four findings." in first_text(covered)
     assert "Dingenen 2018" in whole(covered)
 
 
 def test_stills_stand_with_their_captions(make_trial, read):
     image = np.full((40, 60, 3), 128, np.uint8)
     stills = [Still("cam01", 0.3, image, "Left foot strike")]
-    assert "Left foot strike" in whole(read(make_trial(), stills=stills))
+    assert "Left foot strike" in whole(read(slim(make_trial()), stills=stills))
 
 
 def test_a_measure_and_a_curve_nobody_named(make_trial, read):
@@ -252,7 +269,7 @@ def test_a_measure_and_a_curve_nobody_named(make_trial, read):
 def test_text_cannot_become_markup(make_trial, read):
     nasty = "P#1 $x$ *b* [c] \\ <d> @e"
     trial = make_trial(patient=nasty, withheld={"x": "#panic() $a$ *b*"})
-    text = whole(read(trial))
+    text = whole(read(slim(trial)))
     assert "#panic() $a$ *b*" in text
     assert nasty in text
 
