@@ -1,4 +1,4 @@
-"""Claim: own pelvis and hip curves of two runs keep within 2 to 3 degrees of OpenSim's, means aside.
+"""Claim: own pelvis and hip curves of two runs keep to 2 to 3 degrees of OpenSim's, means aside.
 
 OpenSim's angles come from a model fitted to all markers by inverse kinematics; its zero is the
 model's. So the mean difference is printed beside the RMS of what remains without it, in degrees.

@@ -222,6 +222,41 @@ def test_a_c3d_cut_anywhere_is_refused_and_never_ends_the_program(tmp_path, data
             read_markers(path)
 
 
+def test_missing_samples_are_told_by_bytes_not_only_by_frames(tmp_path, xyz):
+    whole = write_c3d(tmp_path / "a.c3d", xyz).read_bytes()
+    path = tmp_path / "cut.c3d"
+    data_start = (struct.unpack_from("<H", whole, 16)[0] - 1) * 512
+    needed = data_start + 5 * 3 * 16
+    path.write_bytes(whole[: needed - 1])
+    with pytest.raises(FileError, match=f"need {needed} bytes, it has {needed - 1}"):
+        read_markers(path)
+    path.write_bytes(whole[:needed])
+    assert len(read_markers(path).points.t) == 5
+
+
+def test_a_negative_residual_is_a_missing_point(tmp_path, xyz):
+    path = write_c3d(tmp_path / "a.c3d", xyz)
+    whole = bytearray(path.read_bytes())
+    data_start = (struct.unpack_from("<H", whole, 16)[0] - 1) * 512
+    struct.pack_into("<f", whole, data_start + (1 * 3 + 2) * 16 + 12, -1.0)
+    path.write_bytes(whole)
+    read = read_markers(path).points
+    assert np.isnan(read.xyz[1, 2]).all()
+    assert np.isfinite(read.xyz).all(axis=-1).sum() == 14
+
+
+def test_event_times_are_minutes_and_seconds(tmp_path, xyz):
+    path = write_c3d(tmp_path / "a.c3d", xyz)
+    c3d = ezc3d.c3d(str(path))
+    c3d.add_parameter("EVENT", "LABELS", ["Foot Off", "Foot Strike", "Foot Strike", "Event"])
+    c3d.add_parameter("EVENT", "CONTEXTS", ["Left", "Right", "General", "Left"])
+    c3d.add_parameter("EVENT", "TIMES", np.array([[1.0, 1.0, 0.0, 0.0], [2.5, 0.25, 1.0, 1.0]]))
+    c3d.write(str(path))
+    events = read_markers(path).events
+    assert [(e.kind, e.side) for e in events] == [("foot_strike", "right"), ("foot_off", "left")]
+    np.testing.assert_allclose([e.t for e in events], [60.25, 62.5])
+
+
 def test_lengths_inside_a_c3d_are_checked(tmp_path, xyz):
     whole = bytearray(write_c3d(tmp_path / "a.c3d", xyz).read_bytes())
     path = tmp_path / "bad.c3d"
