@@ -154,7 +154,7 @@ class Board:
         """Return the inner corners (N, 3) m in the board frame, row by row (OpenCV's ids)."""
         x, y = np.meshgrid(np.arange(1, self.columns), np.arange(1, self.rows))
         flat = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1)
-        return self.square_m * flat
+        return np.asarray(self.square_m * flat, np.float64)
 
     def pattern(self) -> Any:
         """Return OpenCV's own object of this board (not inverted: OpenCV does not know that)."""

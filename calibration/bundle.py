@@ -25,6 +25,7 @@ from lab.errors import LabError
 
 _MOST_STEPS = 80
 _SETTLED = 1e-13
+ROUGHLY = 1e-5  # enough between rounds of reweighting, and to compare models
 _MOST_DAMPING = 1e12
 
 
@@ -95,8 +96,12 @@ class Normals:
     cost: float
 
 
-def adjust(network: Network) -> Network:
+def adjust(network: Network, settled: float = _SETTLED) -> Network:
     """Move cameras and board poses to the least squares solution.
+
+    Args:
+        network: The start.
+        settled: Stop when a step promises to lower the cost by less than this part of it.
 
     Raises:
         LabError: When a camera or board pose is not determined by the views.
@@ -122,7 +127,7 @@ def adjust(network: Network) -> Network:
         else:
             damping *= 10
         # A promise below rounding can no longer be kept or broken.
-        if promised <= _SETTLED * (normals.cost + 1e-6) or damping > _MOST_DAMPING:
+        if promised <= settled * (normals.cost + 1e-6) or damping > _MOST_DAMPING:
             break
     return network
 

@@ -19,7 +19,7 @@ def triangulate(cameras: Sequence[Camera], xy_px: FloatArray) -> FloatArray:
     the reprojection error with unit weights.
     """
     count = xy_px.shape[1]
-    seen = np.isfinite(xy_px).all(-1)
+    seen = np.isfinite(xy_px.sum(-1))
     normal, right = np.zeros((count, 3, 3)), np.zeros((count, 3))
     for c, camera in enumerate(cameras):
         rays = camera.ray(xy_px[c])

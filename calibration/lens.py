@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.bundle import Network, adjust, covariance, view_normals
+from calibration.bundle import ROUGHLY, Network, adjust, covariance, view_normals
 from calibration.start import board_poses, focal_length, homographies
 from calibration.views import Views
 from lab.camera import Camera
@@ -214,7 +214,7 @@ def _robust(network: Network) -> tuple[Network, NDArray[np.intp]]:
         scale = max(float(np.nanmedian(length)) / _MEDIAN_OF_NORM, _FINEST_PX)
         doubt = 1 / (1 + np.nan_to_num(length / (3 * scale), nan=0.0) ** 2)
         weighted = replace(given, weight=given.weight * doubt)
-        network = adjust(replace(network, views=(weighted,), sigma_px=np.array([scale])))
+        network = adjust(replace(network, views=(weighted,), sigma_px=np.array([scale])), ROUGHLY)
     for _ in range(3):
         length = _norms(replace(network, views=(given,)))
         scale = max(float(np.nanmedian(length)) / _MEDIAN_OF_NORM, _FINEST_PX)
@@ -277,12 +277,13 @@ def _held_out(network: Network, lens_basis: FloatArray) -> float:
     block = np.arange(len(network.rotations)) * _BLOCKS // len(network.rotations)
     total, count = 0.0, 0
     for one in range(_BLOCKS):
-        fitted = adjust(replace(_only(network, block != one), bases=(lens_basis,)))
+        fitted = adjust(replace(_only(network, block != one), bases=(lens_basis,)), ROUGHLY)
         if folds(fitted.cameras[0]):
             return float("inf")
         judged = _only(network, block == one)
         judged = adjust(
-            replace(judged, cameras=fitted.cameras, bases=(np.zeros((len(lens_basis), 0)),))
+            replace(judged, cameras=fitted.cameras, bases=(np.zeros((len(lens_basis), 0)),)),
+            ROUGHLY,
         )
         length = _norms(judged)
         total += float(np.nansum(length**2))

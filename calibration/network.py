@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from calibration.board import Board
-from calibration.bundle import Network, adjust, view_normals
+from calibration.bundle import ROUGHLY, Network, adjust, view_normals
 from calibration.lens import Lens, basis, calibrate_lens
 from calibration.start import board_poses, camera_chain, shared_board_poses
 from calibration.synchrony import chi_squared, disagreements, estimate_jitter
@@ -146,7 +146,7 @@ def _robust(network: Network) -> Network:
             replace(v, weight=v.weight / (1 + np.nan_to_num(length / (3 * scale)) ** 2))
             for v, length in zip(given, lengths, strict=True)
         )
-        network = adjust(replace(network, views=views))
+        network = adjust(replace(network, views=views), ROUGHLY)
     return replace(network, views=given)
 
 

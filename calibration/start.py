@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from calibration.views import Sightings, Views
@@ -185,7 +186,9 @@ def shared_board_poses(
     return rotations, translations
 
 
-def _pick(poses: tuple[FloatArray, FloatArray], index: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _pick(
+    poses: tuple[FloatArray, FloatArray], index: NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray]:
     return poses[0][index], poses[1][index]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.bundle import Network, adjust, relative_covariances, view_normals
+from calibration.bundle import ROUGHLY, Network, adjust, relative_covariances, view_normals
 from lab.checks import FloatArray
 
 # Beyond this many standard deviations of chi-squared the disagreement is no chance.
@@ -81,7 +81,7 @@ def estimate_jitter(network: Network) -> Network:
         return network
     jitter = known if known[0] > 0 else _first_guess(network)
     for _ in range(_ROUNDS):
-        network = adjust(replace(network, jitter=jitter))
+        network = adjust(replace(network, jitter=jitter), ROUGHLY)
         previous, jitter = jitter, _next_guess(network)
         if max(abs(a / b - 1) for a, b in zip(jitter, previous, strict=True)) < _SETTLED:
             break

@@ -135,7 +135,7 @@ def usable_frames(keypoints: Keypoints2D, board: Board) -> NDArray[np.intp]:
 
 def _views_at(keypoints: Keypoints2D, pose: NDArray[np.intp], frames: Sequence[int]) -> Views:
     xy = keypoints.xy_px[list(frames)]
-    seen = np.isfinite(xy).all(-1)
+    seen = np.isfinite(xy.sum(-1))
     variance = np.trace(keypoints.cov_px[list(frames)], axis1=-2, axis2=-1) / 2
     known = seen & np.isfinite(variance) & (variance > 0)
     # Only the ratio between corners matters: the scale is estimated. Unknown counts as usual.
