@@ -142,14 +142,17 @@ def fold_radius(model: str, coefficients: Any) -> float:
     polynomials = [_radial_slope(model, k)]
     if len(k) > 5:
         polynomials.append(np.array([*k[:4:-1], 1.0]))
+    # Their last coefficient is 1: the reciprocals of the roots are found without dividing by
+    # coefficients that may be next to nothing.
     roots: NDArray[np.complex128] = np.concatenate(
-        [np.asarray(np.roots(p), np.complex128) for p in polynomials]
+        [np.asarray(np.roots(p[::-1]), np.complex128) for p in polynomials]
     )
-    squares = roots.real[(np.abs(roots.imag) < 1e-12 * np.abs(roots)) & (roots.real > 0)]
-    radius = float(np.sqrt(squares.min(initial=np.inf)))
+    real = roots.real[np.abs(roots.imag) < 1e-12 * np.abs(roots)]
+    reciprocal = real.max(initial=0.0)
+    radius = 1 / np.sqrt(reciprocal) if reciprocal > _WIDEST**-2 else np.inf
     if model == "fisheye":
         return float(np.tan(radius)) if radius < np.pi / 2 else np.inf
-    return radius
+    return float(radius)
 
 
 def _radial_start(

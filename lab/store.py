@@ -135,7 +135,7 @@ def _check_signature(path: Path) -> None:
 def _check_header(file: Any, where: str, file_format: str) -> None:
     wanted = _WORDS[file_format]
     found = file.attrs.get("format")
-    if found != file_format:
+    if not isinstance(found, str) or found != file_format:
         held = _WORDS.get(found) if isinstance(found, str) else None
         raise FileError(
             f"holds a {held}, expected a {wanted}"

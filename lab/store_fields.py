@@ -156,7 +156,7 @@ def _read(group: Any, name: str, hint: Any) -> Any:
             raise MismatchError(f"{inner.name}: names and values do not match one to one")
         return dict(zip(names, values, strict=True))
     if hint in _SCALARS:
-        return _read_dataset(group, name, hint, 0)[()]
+        return _read_dataset(group, name, hint, 0).item()
     if origin is tuple:
         values = tuple(_read_dataset(group, name, arguments[0], 1).tolist())
         if arguments[-1] is not Ellipsis and len(values) != len(arguments):
