@@ -165,7 +165,7 @@ def _check_data(
     sign_byte = {_INTEL: 15, _DEC: 13, _MIPS: 12}[processor]
     word = 4 if data[sign_byte] & 0x80 else 2
     expected = (data_block - 1) * _BLOCK + frames * (4 * points + analog) * word
-    if data_block < 1 or False:
+    if data_block < 1 or len(data) < expected:
         raise FileError(
             f"the file is truncated: {frames} frames of {points} points need {expected} bytes, "
             f"it has {len(data)}",
