@@ -64,10 +64,9 @@ class SplineSystem:
         self._information = information
         self._prior_rank = 3 * (len(self.frames) - order * len(spans))
         self._freedom = 3 * (len(self.seen_frames) - order * len(spans))
-        self._factor: FloatArray | None = None
-        self._lam = 0.0
         self._bands = self._penalty_bands()
         self._set_gaps()
+        self.factor(1.0)
 
     def _penalty_bands(self) -> FloatArray:
         bands = np.zeros((self.order + 1, len(self.frames)))
@@ -95,7 +94,7 @@ class SplineSystem:
     def factor(self, lam: float) -> None:
         """Factor the system for one lam."""
         n = len(self.frames)
-        band = np.zeros((3 * self.order + 3, 3 * n))
+        band: FloatArray = np.zeros((3 * self.order + 3, 3 * n))
         for d in range(self.order + 1):
             band[3 * d] = lam * np.repeat(self._bands[d], 3)
         for row in range(3):
