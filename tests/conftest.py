@@ -1,4 +1,4 @@
-"""What all tests share: the folder of real recordings."""
+"""What all tests share: the folder of real recordings, and laws that repeat exactly."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No timed tests, and a law that fails does so every time.
+settings.register_profile("gaitlab", deadline=None, derandomize=True)
+settings.load_profile("gaitlab")
 
 _ROOT = Path(__file__).resolve().parents[1]
 _ORIGINS = (

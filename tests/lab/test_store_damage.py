@@ -173,7 +173,7 @@ def test_cut_short_anywhere(rig_file, tmp_path):
     path = tmp_path / "cut.h5"
     lengths = {
         *range(1, 400),
-        *range(400, len(content), 97),
+        *range(400, len(content), 397),
         *range(len(content) - 60, len(content)),
     }
     for length in sorted(lengths):
@@ -186,7 +186,7 @@ def test_a_flipped_bit_is_found_or_harmless(rig, rig_file, tmp_path, difference)
     path = tmp_path / "flipped.h5"
     rng = np.random.default_rng(11)
     found = 0
-    for place in rng.choice(len(content), 300, replace=False):
+    for place in rng.choice(len(content), 200, replace=False):
         flipped = bytearray(content)
         flipped[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(flipped)
@@ -196,4 +196,4 @@ def test_a_flipped_bit_is_found_or_harmless(rig, rig_file, tmp_path, difference)
             found += 1
         else:
             assert difference(again, rig) == ""
-    assert found > 200
+    assert found > 130
