@@ -141,8 +141,7 @@ def page_content(
             {
                 "file": f"still{i}.jpg",
                 "caption": s.caption,
-                "camera": "" if s.camera in s.caption else f"{s.camera}, ",
-                "t": f"{s.t:.2f}",
+                "place": ", ".join(p for p in (s.camera, f"{s.t:.2f} s") if p not in s.caption),
             }
             for i, s in enumerate(stills)
         ],

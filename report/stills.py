@@ -23,6 +23,10 @@ _FACE_REACH_M = 0.17  # from the middle of the face to beyond chin and hair
 _HEAD_ABOVE_SHOULDERS_M = 0.27  # middle of the head above mid-shoulder, where no face point is
 _HEAD_REACH_M = 0.22
 _PELVIS_REACH = 1.9  # the pelvic line, in half widths of the pelvis from its middle
+_BODY_REACH_M = 0.22  # what belongs to the person beyond the hull of the points
+_FACE_CELLS = 4
+_ROOM_CELLS = 24
+_FAR_PX = 1e4  # beyond this nothing is drawn
 _CROP_ROOM = 1.45  # height of the crop over that of the points
 _PLUMB_M = (0.75, 0.95)  # the plumb line, above and below the middle of the pelvis
 
@@ -89,6 +93,34 @@ def _face(points: dict[str, FloatArray]) -> tuple[FloatArray, float] | None:
     return shoulders + along / length * _HEAD_ABOVE_SHOULDERS_M, _HEAD_REACH_M
 
 
+def _blurred(patch: NDArray[np.uint8], cells: int) -> NDArray[np.uint8]:
+    """Return the patch averaged to a few cells a side: a blur alone can be undone."""
+    height, width = patch.shape[:2]
+    coarse = cv2.resize(patch, (cells, cells), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _blur_surroundings(
+    image: NDArray[np.uint8], camera: Camera, points: dict[str, FloatArray]
+) -> None:
+    """Blur all but the person: whoever else stands in the room has not agreed to be shown."""
+    body = np.array([*points.values(), *(f[0] for f in [_face(points)] if f is not None)])
+    if not len(body):
+        return
+    depth = camera.cam_from_lab.transform(body)[:, 2]
+    xy = camera.project(body)
+    seen = np.isfinite(xy).all(axis=1) & (np.abs(xy) < _FAR_PX).all(axis=1)
+    if not seen.any():
+        return
+    reach = _BODY_REACH_M / float(np.median(depth[seen])) * float(camera.intrinsics[0])
+    outline = cv2.convexHull(np.rint(xy[seen]).astype(np.int32))
+    person = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillPoly(person, [outline], 1)
+    cv2.polylines(person, [outline], True, 1, 2 * max(1, round(reach)))
+    outside = person == 0
+    image[outside] = _blurred(image, _ROOM_CELLS)[outside]
+
+
 def _blur_face(image: NDArray[np.uint8], camera: Camera, points: dict[str, FloatArray]) -> None:
     found = _face(points)
     if found is None:
@@ -109,9 +141,7 @@ def _blur_face(image: NDArray[np.uint8], camera: Camera, points: dict[str, Float
     if x0 >= x1 or y0 >= y1:
         return
     patch = image[y0:y1, x0:x1]
-    # Averaged to a few cells first: a blur alone can be undone.
-    cells = cv2.resize(patch, (4, 4), interpolation=cv2.INTER_AREA)
-    smooth = cv2.resize(cells, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC)
+    smooth = _blurred(patch, _FACE_CELLS)
     yy, xx = np.mgrid[y0:y1, x0:x1]
     inside = (xx - x) ** 2 + (yy - y) ** 2 <= radius**2
     patch[inside] = smooth[inside]
@@ -157,8 +187,9 @@ def draw_skeleton(
     """Return the picture with face blurred and skeleton, pelvic line and plumb line drawn in.
 
     Left vermilion, right blue, the middle white. The pelvic line runs through the hips (through
-    the ASIS where both are known), the plumb line along gravity through its middle. Without
-    face points the head is taken along the trunk; without either the whole picture is blurred.
+    the ASIS where both are known), the plumb line along gravity through its middle. All that is
+    not near the person is blurred too: others may stand in the room. Without face points the head
+    is taken along the trunk; without either the whole picture is blurred.
 
     Args:
         image: (H, W, 3) uint8, RGB; not changed.
@@ -175,12 +206,13 @@ def draw_skeleton(
         raise ValueError(f"points: expected shape ({len(names)}, 3), got {points.shape}")
     known = {n: p for n, p in zip(names, points, strict=True) if np.isfinite(p).all()}
     result = np.ascontiguousarray(image).copy()
+    _blur_surroundings(result, camera, known)
     _blur_face(result, camera, known)
     width = max(1, round(max(image.shape[:2]) / 640))
 
     def draw(a: FloatArray, b: FloatArray, colour: tuple[int, int, int], w: int) -> None:
         ends = camera.project(np.stack([a, b]))
-        if np.isfinite(ends).all() and (np.abs(ends) < 1e5).all():
+        if np.isfinite(ends).all() and (np.abs(ends) < _FAR_PX).all():
             _line(result, ends[0], ends[1], colour, w)
 
     for start, end in bones:
@@ -197,7 +229,7 @@ def draw_skeleton(
     radius = (width + 1) * 2**_SHIFT
     for name, point in known.items():
         at = camera.project(point)
-        if name not in _FACE and np.isfinite(at).all() and (np.abs(at) < 1e5).all():
+        if name not in _FACE and np.isfinite(at).all() and (np.abs(at) < _FAR_PX).all():
             centre = (round(float(at[0]) * 2**_SHIFT), round(float(at[1]) * 2**_SHIFT))
             cv2.circle(result, centre, radius, _colour(name), -1, cv2.LINE_AA, _SHIFT)
     return result

@@ -69,9 +69,10 @@ def _note(trial: Trial, sides: Mapping[str, Measure]) -> str:
 
 
 def withheld_reason(trial: Trial, name: str, side: str = "") -> str:
-    """Return why a measure is not given, or an empty text."""
-    keys = (f"{name}_{side}", f"{name} {side}", name) if side else (name,)
-    return next((trial.withheld[k] for k in keys if k in trial.withheld), "")
+    """Return why a measure is not given, or an empty text; without a side, of any side."""
+    sides = (side,) if side else (*SIDES, "both")
+    keys = (name, *(f"{name} {s}" for s in sides))
+    return sentence(next((trial.withheld[k] for k in keys if k in trial.withheld), ""))
 
 
 def _place_words(band: Band, verdict: Verdict) -> str:
@@ -79,11 +80,11 @@ def _place_words(band: Band, verdict: Verdict) -> str:
         words = {"inside": "within the range", "above": "above the range"}
         words["below"] = "below the range"
     else:
-        words = {"inside": "within 1 SD of the group's mean"}
-        words["above"] = "more than 1 SD above the group's mean"
-        words["below"] = "more than 1 SD below the group's mean"
+        words = {"inside": f"within the group's mean {PLUS_MINUS} 1 SD"}
+        words["above"] = f"above the group's mean {PLUS_MINUS} 1 SD"
+        words["below"] = f"below the group's mean {PLUS_MINUS} 1 SD"
     place = words.get(verdict.place, "too close to call")
-    return place if verdict.sure else f"{place}, not certain"
+    return place if verdict.sure else f"perhaps {place}"
 
 
 def _verdicts(band: Band | None, sides: Mapping[str, Measure]) -> list[dict[str, str]]:
@@ -167,8 +168,8 @@ def _finding(
         "chart": dot_chart(name, sides, band) if sides else None,
         "verdicts": [_NOT_COMPARED] if refused else _verdicts(band, sides) if sides else [],
         "source": _source(band) if sides else "",
-        "consequence": text.consequence if text else "",
-        "exercise": text.exercise if text else "",
+        "consequence": text.consequence if text and sides else "",
+        "exercise": text.exercise if text and sides else "",
     }
 
 

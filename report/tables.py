@@ -88,14 +88,21 @@ def values(trial: Trial) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
 
 
 def withheld(trial: Trial) -> list[dict[str, str]]:
-    """Return what is not given, and why; names of one reason stand together."""
-    by_reason: dict[str, list[str]] = {}
+    """Return what is not given, and why; measures of one reason stand together."""
+    sides_of: dict[str, dict[str, list[str]]] = {}
     for key, reason in trial.withheld.items():
         name, _, side = key.partition(" ")
-        words = measure_words(name)
-        known = f", {side}" if side else ""
-        by_reason.setdefault(reason, []).append(f"{sentence(words.term or words.plain)}{known}")
-    return [{"names": "; ".join(names), "reason": reason} for reason, names in by_reason.items()]
+        sides_of.setdefault(reason, {}).setdefault(name, []).append(side)
+    reasons_of: dict[str, list[str]] = {}
+    for reason, names in sides_of.items():
+        labels = []
+        for name, sides in names.items():
+            words = measure_words(name)
+            # A side is named where only one is missing and the reason does not name it.
+            own = sides[0] if len(sides) == 1 and sides[0] not in reason.lower() else ""
+            labels.append(sentence(words.term or words.plain) + (f" ({own})" if own else ""))
+        reasons_of.setdefault("; ".join(labels), []).append(sentence(reason))
+    return [{"names": names, "reason": "; ".join(why)} for names, why in reasons_of.items()]
 
 
 def changes(
@@ -165,7 +172,8 @@ def references(trial: Trial) -> list[dict[str, str]]:
     for norm in trial.norms:
         if norm.activity != trial.activity or not norm.citation:
             continue
-        about = [norm.definition, norm.population, norm.speed]
+        speed = f"speed {norm.speed}" if norm.speed.startswith("not ") else norm.speed
+        about = [norm.definition, norm.population, speed]
         rows.append(
             {
                 **_label(norm.measure),

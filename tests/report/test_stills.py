@@ -69,8 +69,14 @@ def test_the_face_is_blurred_with_and_without_face_points(camera, picture, with_
     assert roughness(drawn, camera.project(head), 15) < 0.2 * roughness(
         picture, camera.project(head), 15
     )
-    feet = np.array([0.4, 0.6, 0.1])
-    assert roughness(drawn, camera.project(feet), 15) > 50
+    thigh = np.array([0, 0.0, 0.6])
+    assert roughness(drawn, camera.project(thigh), 8) > 50
+
+
+def test_whoever_else_is_in_the_room_is_blurred(camera, picture):
+    drawn = draw_skeleton(picture, camera, BODY, NAMES, ())
+    for other in (np.array([100, 300]), np.array([1180, 300]), np.array([640, 700])):
+        assert roughness(drawn, other, 18) < 0.2 * roughness(picture, other, 18)
 
 
 def test_where_nobody_knows_the_head_nothing_shows(camera, picture):
