@@ -23,7 +23,8 @@ _FACE_REACH_M = 0.17  # from the middle of the face to beyond chin and hair
 _HEAD_ABOVE_SHOULDERS_M = 0.27  # middle of the head above mid-shoulder, where no face point is
 _HEAD_REACH_M = 0.22
 _PELVIS_REACH = 1.9  # the pelvic line, in half widths of the pelvis from its middle
-_BODY_REACH_M = 0.22  # what belongs to the person beyond the hull of the points
+_BODY_REACH_M = 0.17  # what belongs to the person about points and bones
+_TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 _FACE_CELLS = 4
 _ROOM_CELLS = 24
 _FAR_PX = 1e4  # beyond this nothing is drawn
@@ -101,22 +102,26 @@ def _blurred(patch: NDArray[np.uint8], cells: int) -> NDArray[np.uint8]:
 
 
 def _blur_surroundings(
-    image: NDArray[np.uint8], camera: Camera, points: dict[str, FloatArray]
+    image: NDArray[np.uint8],
+    camera: Camera,
+    points: dict[str, FloatArray],
+    bones: Sequence[tuple[str, str]],
 ) -> None:
-    """Blur all but the person: whoever else stands in the room has not agreed to be shown."""
-    body = np.array([*points.values(), *(f[0] for f in [_face(points)] if f is not None)])
-    if not len(body):
+    """Blur all but limbs, trunk and head: others in the room have not agreed to be shown."""
+    xy = {n: camera.project(p) for n, p in points.items()}
+    xy = {n: p for n, p in xy.items() if np.isfinite(p).all() and (np.abs(p) < _FAR_PX).all()}
+    if not xy:
         return
-    depth = camera.cam_from_lab.transform(body)[:, 2]
-    xy = camera.project(body)
-    seen = np.isfinite(xy).all(axis=1) & (np.abs(xy) < _FAR_PX).all(axis=1)
-    if not seen.any():
-        return
-    reach = _BODY_REACH_M / float(np.median(depth[seen])) * float(camera.intrinsics[0])
-    outline = cv2.convexHull(np.rint(xy[seen]).astype(np.int32))
+    depth = float(np.median([camera.cam_from_lab.transform(points[n])[2] for n in xy]))
+    thick = 2 * max(1, round(_BODY_REACH_M / depth * float(camera.intrinsics[0])))
+    pixel = {n: (round(float(p[0])), round(float(p[1]))) for n, p in xy.items()}
     person = np.zeros(image.shape[:2], np.uint8)
-    cv2.fillPoly(person, [outline], 1)
-    cv2.polylines(person, [outline], True, 1, 2 * max(1, round(reach)))
+    ends = [*((a, b) for a, b in bones if a in pixel and b in pixel), *((n, n) for n in pixel)]
+    for start, end in ends:
+        cv2.line(person, pixel[start], pixel[end], 1, thick)
+    trunk = [pixel[n] for n in _TRUNK if n in pixel]
+    if len(trunk) == len(_TRUNK):
+        cv2.fillPoly(person, [cv2.convexHull(np.array(trunk, np.int32))], 1)
     outside = person == 0
     image[outside] = _blurred(image, _ROOM_CELLS)[outside]
 
@@ -206,7 +211,7 @@ def draw_skeleton(
         raise ValueError(f"points: expected shape ({len(names)}, 3), got {points.shape}")
     known = {n: p for n, p in zip(names, points, strict=True) if np.isfinite(p).all()}
     result = np.ascontiguousarray(image).copy()
-    _blur_surroundings(result, camera, known)
+    _blur_surroundings(result, camera, known, bones)
     _blur_face(result, camera, known)
     width = max(1, round(max(image.shape[:2]) / 640))
 

@@ -80,9 +80,9 @@ def _place_words(band: Band, verdict: Verdict) -> str:
         words = {"inside": "within the range", "above": "above the range"}
         words["below"] = "below the range"
     else:
-        words = {"inside": f"within the group's mean {PLUS_MINUS} 1 SD"}
-        words["above"] = f"above the group's mean {PLUS_MINUS} 1 SD"
-        words["below"] = f"below the group's mean {PLUS_MINUS} 1 SD"
+        words = {"inside": f"within the group's mean {PLUS_MINUS}\u00a01\u00a0SD"}
+        words["above"] = f"above the group's mean {PLUS_MINUS}\u00a01\u00a0SD"
+        words["below"] = f"below the group's mean {PLUS_MINUS}\u00a01\u00a0SD"
     place = words.get(verdict.place, "too close to call")
     return place if verdict.sure else f"perhaps {place}"
 
