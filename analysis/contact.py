@@ -20,9 +20,12 @@ from lab.checks import FloatArray
 
 # Powers of the time to a strike: the foot arrives with a velocity. It leaves from rest, so the
 # curve after a foot off begins with the square.
-_POWERS = {"foot_strike": (1, 2), "foot_off": (2, 3)}
-# How far the samples reach into either phase from a start that is good to some 15 ms.
-_MOVING_S = {"foot_strike": 0.075, "foot_off": 0.085}
+_POWERS = {"foot_strike": (1, 2, 3), "foot_off": (2, 3)}
+# How far the samples reach into either phase from a start that is good to some 15 ms. The curve
+# after a foot off is soon no longer the polynomial: of several reaches the shortest is taken that
+# leaves the mean instant as certain as `_CERTAIN_S`.
+_MOVING_S = {"foot_strike": (0.085,), "foot_off": (0.06, 0.052, 0.045)}
+_CERTAIN_S = 0.002
 _REST_S = {"foot_strike": 0.06, "foot_off": 0.075}
 _MIN_MOVING = 4
 _MIN_REST = 3
@@ -31,6 +34,7 @@ _SCALE_S = 0.05
 _MAX_STEP_S = 0.01
 _CONVERGED_S = 1e-6
 _SHIFTS_S = np.arange(-0.024, 0.0241, 0.004)
+_NO_SHIFT_S = np.zeros(1)
 _STEPS = 30
 
 
@@ -79,13 +83,24 @@ def fit_contacts(
     known = bool(np.isfinite(variance).any())
     weight_of = variance if known else np.full_like(variance, 1e-6)
     near = np.asarray(near, float)
-    windows = [_cut(kind, t, path[0], weight_of, instant) for instant in near]
-    usable = np.array([w is not None for w in windows], bool)
     count, strides = path.shape[0], len(near)
+    reaches = _MOVING_S[kind]
+    windows = [_cut(kind, reaches[0], t, path[0], weight_of, instant) for instant in near]
+    usable = np.array([w is not None for w in windows], bool)
     if not usable.any():
         return ContactFit(np.full((count, strides), np.nan), np.full(strides, np.nan), np.nan)
     kept = [w for w in windows if w is not None]
-    result = _solve(kind, kept, path[0], near[usable])
+    result = _solve(kind, kept, path[0], near[usable], _SHIFTS_S)
+    # A start that is off leaves the samples lopsided: they are taken anew around the first answer.
+    for reach in reaches:
+        centred = [_cut(kind, reach, t, path[0], weight_of, i) for i in result.instants]
+        anew = [w for w in centred if w is not None]
+        if len(anew) < len(centred):
+            break
+        closer = _solve(kind, anew, path[0], result.instants, _NO_SHIFT_S)
+        if reach != reaches[0] and np.sqrt(closer.cov.mean()) > _CERTAIN_S:
+            break
+        kept, result = anew, closer
     stretch = np.sqrt(max(result.chi2, 1.0) if known else result.chi2)
     change = np.concatenate(
         [
@@ -116,11 +131,16 @@ class _Solution:
 
 
 def _cut(
-    kind: str, t: FloatArray, path: FloatArray, variance: FloatArray, instant: float
+    kind: str,
+    reach: float,
+    t: FloatArray,
+    path: FloatArray,
+    variance: FloatArray,
+    instant: float,
 ) -> _Window | None:
     """Return the samples around an instant, or None where too few are seen on either side."""
     frame = float(np.median(np.diff(t)))
-    moving = max(_MOVING_S[kind], (_MIN_MOVING + 0.5) * frame)
+    moving = max(reach, (_MIN_MOVING + 0.5) * frame)
     rest = max(_REST_S[kind], (_MIN_REST + 0.5) * frame)
     before, after = (moving, rest) if kind == "foot_strike" else (rest, moving)
     seen = np.isfinite(path).all(-1) & np.isfinite(variance).all(-1)
@@ -134,7 +154,11 @@ def _cut(
 
 
 def _solve(
-    kind: str, windows: list[_Window], path: FloatArray, instants: FloatArray
+    kind: str,
+    windows: list[_Window],
+    path: FloatArray,
+    instants: FloatArray,
+    shifts: FloatArray,
 ) -> _Solution:
     """Gauss-Newton over the shared curve, the places and the instants of N strides."""
     sign = 1.0 if kind == "foot_strike" else -1.0
@@ -172,7 +196,7 @@ def _solve(
         return ((y - design(at, None)[..., : width - strides] @ linear) * root).reshape(-1)
 
     # A bend of the curve can pose as a corner some 20 ms away: all shifts in common are tried.
-    tried = [instants + shift for shift in _SHIFTS_S]
+    tried = [instants + shift for shift in shifts]
     costs = [float((misfit(at, solve_linear(at)) ** 2).sum()) for at in tried]
     cost = min(costs)
     instants = tried[costs.index(cost)]
@@ -208,7 +232,7 @@ def _solve(
 
 
 def value_at_corner(
-    t: FloatArray, curves: FloatArray, instants: FloatArray, half_s: float = 0.06
+    t: FloatArray, curves: FloatArray, instants: FloatArray, half_s: float = 0.045
 ) -> FloatArray:
     """Read curves at an instant where their slope may break.
 

@@ -24,7 +24,7 @@ from lab.gait import SIDES, Event
 SOURCE = "zeni2008+contact"
 # Shares of the foot's peak speed over the ground at which the fit begins to look.
 _STRIKE_SHARE = 0.20
-_OFF_SHARE = 0.15
+_OFF_SHARE = 0.06
 _LOOK_S = 0.30
 _MIN_STRIDE_S = 0.4
 # The toe has to be at rest this much before the heel for the strike to be the toe's.
@@ -67,12 +67,13 @@ def find_events(
     Returns:
         The events; none where the feet or the pelvis are not there.
     """
-    # A runner's shoe slides and gives for some frames after it has landed; its fall ends at once.
-    axes = (0, 1) if activity == "walk" else (1,)
     found: list[tuple[Event, FloatArray]] = []
     worst = 0.0
     for side in SIDES:
         for kind in ("foot_strike", "foot_off"):
+            # A runner's shoe slides on for some frames after it has landed; its fall ends at once.
+            landing = kind == "foot_strike" and activity == "run"
+            axes = (1,) if landing else (0, 1)
             fits = []
             for joint in ("heel", "foot_index") if kind == "foot_strike" else ("foot_index",):
                 name = f"{side}_{joint}"

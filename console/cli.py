@@ -1,0 +1,65 @@
+"""The command line: one program, one verb a task."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from console.terminal import FAILED, describe_error, log, write_json
+from console.verbs import calibrate, demo, doctor, later, process, report, rig, trial
+from lab.errors import LabError
+
+app = typer.Typer(
+    name="gaitlab",
+    help="A multi-camera gait lab: calibrate, reconstruct, measure, report. "
+    "Measuring software, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("board")(later.board)
+app.command("calibrate")(calibrate.calibrate)
+app.add_typer(rig.app, name="rig")
+app.add_typer(trial.app, name="trial")
+app.command("node")(later.node)
+app.command("capture")(later.capture)
+app.command("process")(process.process)
+app.command("report")(report.report)
+app.command("export")(report.export_trial)
+app.command("console")(later.console)
+app.command("doctor")(doctor.doctor)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit status: 0 done, 1 done and refused, 2 not done."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    as_json = "--json" in given
+    given = [a for a in given if a != "--debug"]
+    command = typer.main.get_command(app)
+    status = FAILED
+    try:
+        answer = command.main(args=given, prog_name="gaitlab", standalone_mode=False)
+        status = answer if isinstance(answer, int) else 0
+    except LabError as error:
+        if debug:
+            raise
+        if as_json:
+            write_json(describe_error(error))
+        log.print(f"gaitlab: {error}", style="bold", markup=False)
+    except click.ClickException as error:
+        error.show()
+    except (KeyboardInterrupt, click.Abort):
+        log.print("gaitlab: stopped. What was finished is kept.")
+        status = 130
+    return status
+
+
+def run() -> None:
+    """Entry point of the installed program."""
+    sys.exit(main())

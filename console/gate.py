@@ -1,0 +1,77 @@
+"""Whether a trial may be reported, and every reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from analysis.walk import WalkAnalysis
+from lab.points import Points3D
+from lab.rig import Rig
+
+_MAX_MISSING = 0.5
+_MAX_REJECTED = 0.35
+# A pelvis below this, or a head-to-foot line further off than this, is not a person on this floor.
+_MAX_LEAN_RAD = np.deg2rad(35)
+_FOOT_HEIGHT_M = (-0.10, 0.25)
+
+
+def judge_trial(
+    rig: Rig | None, points: Points3D, analysis: WalkAnalysis, quality: Mapping[str, float]
+) -> tuple[bool, tuple[str, ...]]:
+    """Judge a trial.
+
+    Returns:
+        Whether it is accepted, and the reasons and notes, a line each: reasons for refusal first.
+    """
+    refusals = list(analysis.refusals)
+    notes = list(analysis.notes)
+    if rig is not None:
+        if not rig.quality.accepted:
+            refusals.append(
+                "the rig was refused by its calibration and used all the same: "
+                + "; ".join(rig.quality.reasons)
+            )
+        if not rig.has_covariance:
+            notes.append("intervals are without calibration error: this rig does not state it")
+    if quality.get("points_missing_share", 0.0) > _MAX_MISSING:
+        refusals.append(
+            f"{quality['points_missing_share']:.0%} of the points are missing; "
+            f"at most {_MAX_MISSING:.0%} may be"
+        )
+    if quality.get("observations_rejected_share", 0.0) > _MAX_REJECTED:
+        refusals.append(
+            f"{quality['observations_rejected_share']:.0%} of the keypoints contradict the other "
+            f"cameras; at most {_MAX_REJECTED:.0%} may: check that the rig belongs to this "
+            "recording and that no camera has moved"
+        )
+    refusals.extend(_check_body(points))
+    if not analysis.cycles:
+        notes.append("no complete gait cycle was found, so no measure over cycles is given")
+    return not refusals, (*refusals, *notes)
+
+
+def _check_body(points: Points3D) -> list[str]:
+    """Check that a person stands upright on this floor."""
+    reasons = []
+    wanted = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
+    if all(n in points.names for n in wanted):
+        hips = (points.point("left_hip") + points.point("right_hip")) / 2
+        shoulders = (points.point("left_shoulder") + points.point("right_shoulder")) / 2
+        trunk = shoulders - hips
+        lean = np.arccos(np.clip(trunk[:, 2] / np.linalg.norm(trunk, axis=1), -1, 1))
+        if np.isfinite(lean).any() and np.nanmedian(lean) > _MAX_LEAN_RAD:
+            reasons.append(
+                f"the trunk leans {np.degrees(np.nanmedian(lean)):.0f} degrees off the rig's "
+                "vertical for half of the trial: the rig's floor or up direction is wrong"
+            )
+    feet = [points.point(n)[:, 2] for n in ("left_heel", "right_heel") if n in points.names]
+    if feet and any(np.isfinite(f).any() for f in feet):
+        low = float(np.nanpercentile(np.concatenate(feet), 5))
+        if not _FOOT_HEIGHT_M[0] < low < _FOOT_HEIGHT_M[1]:
+            reasons.append(
+                f"the feet come down to a height of {low:.2f} m over the rig's floor: "
+                "the floor is not where the rig says"
+            )
+    return reasons

@@ -1,0 +1,214 @@
+"""One trial from its folder to its record: read, reconstruct, analyse, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from analysis.joint_centres import keypoints_from_markers
+from analysis.norms import load_norms
+from analysis.plug_in_gait import plug_in_gait
+from analysis.walk import WalkAnalysis, analyse_walk
+from console.draws import draw_errors
+from console.gate import judge_trial
+from console.provenance import trace
+from console.settings import TRIAL_FILE, TrialSettings, read_settings
+from console.standing import against_standing, standing_reference
+from lab.checks import FloatArray
+from lab.errors import LabError, RefusedError
+from lab.gait import Curves
+from lab.points import Keypoints2D, Points3D
+from lab.rig import Rig
+from lab.store import load_rig
+from lab.trial import Trial
+from reconstruct.associate import align
+from reconstruct.detect.keypoints_csv import read_keypoints
+from reconstruct.detect.markers import read_markers
+from reconstruct.smooth import Smoother
+from reconstruct.triangulate import triangulate
+
+# Same input, same draws, same numbers.
+_SEED = 20_260_101
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reconstructed:
+    """Points of one trial, and what is known of them."""
+
+    rig: Rig | None
+    keypoints: tuple[Keypoints2D, ...]
+    points: Points3D
+    by_rig: FloatArray | None
+    quality: dict[str, float]
+    files: tuple[Path, ...]
+    subject: Mapping[str, float]
+    extra: Curves | None
+
+
+def process_folder(
+    folder: Path, *, use_refused_rig: bool = False, progress: Progress = lambda _: None
+) -> Trial:
+    """Make the Trial of a folder that holds trial.toml and its data.
+
+    Args:
+        folder: The trial folder.
+        use_refused_rig: Use a rig that its calibration refused; the trial then says so.
+        progress: Called with the name of each step as it begins.
+
+    Raises:
+        LabError: When the folder or its files cannot be used; RefusedError for a refused rig.
+    """
+    settings, text = read_settings(folder)
+    progress("reading")
+    done = (
+        _from_markers(folder, settings)
+        if settings.markers is not None
+        else _from_keypoints(folder, settings, use_refused_rig, progress)
+    )
+    progress("smoothing")
+    smoother = Smoother(done.points, max_gap_s=settings.analysis.max_gap_s)
+    progress("measuring")
+    errors = draw_errors(
+        done.points, done.rig, done.by_rig, settings.analysis.draws, _SEED
+    )
+    analysis = analyse_walk(
+        done.points,
+        smoother.apply,
+        activity=settings.trial.activity,
+        treadmill_speed=settings.trial.treadmill_speed_m_s,
+        errors=errors,
+        markers=settings.markers is not None,
+    )
+    measures, static = analysis.measures, {}
+    if settings.trial.static:
+        progress("standing trial")
+        standing = process_folder(
+            (folder / settings.trial.static).resolve(), use_refused_rig=use_refused_rig
+        )
+        static = standing_reference(standing)
+        measures += against_standing(analysis.measures, standing)
+    curves = analysis.curves if done.extra is None else _joined(analysis.curves, done.extra)
+    quality = done.quality | analysis.quality
+    accepted, reasons = judge_trial(done.rig, done.points, analysis, quality)
+    return Trial(
+        patient=settings.trial.patient,
+        activity=settings.trial.activity,
+        treadmill_speed_m_s=_or_nan(settings.trial.treadmill_speed_m_s),
+        recorded=settings.trial.recorded,
+        subject=dict(done.subject),
+        rig=done.rig,
+        keypoints=done.keypoints,
+        points=done.points,
+        smoothed=smoother.points,
+        curves=curves,
+        events=analysis.events,
+        cycles=analysis.cycles,
+        measures=measures,
+        withheld=analysis.withheld,
+        norms=load_norms(settings.trial.activity),
+        static=static,
+        accepted=accepted,
+        reasons=reasons,
+        quality=quality,
+        provenance=trace(folder, [folder / TRIAL_FILE, *done.files], text),
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _from_keypoints(
+    folder: Path, settings: TrialSettings, use_refused_rig: bool, progress: Progress
+) -> _Reconstructed:
+    """Read each camera's keypoints and reconstruct."""
+    rig_path = (folder / settings.trial.rig).resolve()
+    rig = load_rig(rig_path)
+    if not rig.quality.accepted and not use_refused_rig:
+        raise RefusedError(
+            "this rig was refused by its calibration: " + "; ".join(rig.quality.reasons),
+            where=str(rig_path),
+            remedy="Calibrate again. To use it all the same add --use-refused-rig; every page of "
+            "the report will then say so.",
+        )
+    keypoints: list[Keypoints2D] = []
+    files = [rig_path]
+    for name, camera in settings.cameras.items():
+        if name not in rig.names:
+            raise LabError(
+                f"camera {name} is not in the rig, which has {', '.join(rig.names)}",
+                where=str(folder / TRIAL_FILE),
+                remedy="Name the cameras as the rig does, or give the rig they belong to.",
+            )
+        if not camera.keypoints:
+            raise LabError(
+                f"camera {name} has no keypoints file",
+                where=str(folder / TRIAL_FILE),
+                remedy="Give keypoints = \"FILE.csv\"; finding people in videos comes with a "
+                "later version.",
+            )
+        path = folder / camera.keypoints
+        keypoints.append(read_keypoints(path, name, camera.skeleton or None))
+        files.append(path)
+    progress("reconstructing")
+    aligned = align(keypoints)
+    result = triangulate(rig, aligned)
+    seen = np.isfinite(aligned.xy_px).all(-1)
+    quality = {
+        "cameras": float(len(keypoints)),
+        "frames": float(len(result.points.t)),
+        "reprojection_median_px": float(np.nanmedian(result.residual_px)),
+        "observations_rejected_share": float(result.rejected.sum() / max(seen.sum(), 1)),
+        "points_missing_share": float(np.isnan(result.points.xyz[..., 0]).mean()),
+        "noise_median_px": float(np.nanmedian(result.noise_px)),
+        "views_mean": float(result.views[result.views > 0].mean()) if result.views.any() else 0.0,
+    }
+    return _Reconstructed(
+        rig=rig,
+        keypoints=tuple(keypoints),
+        points=result.points,
+        by_rig=result.rig_sensitivity(rig),
+        quality=quality,
+        files=tuple(files),
+        subject=settings.subject,
+        extra=None,
+    )
+
+
+def _from_markers(folder: Path, settings: TrialSettings) -> _Reconstructed:
+    """Read markers, compute joint centres, and Plug-in Gait where asked."""
+    table = settings.markers
+    if table is None:
+        raise ValueError("_from_markers needs a [markers] section")
+    path = folder / table.file
+    markers = read_markers(path, unit=table.unit, up=table.up, forward=table.forward)
+    subject = dict(markers.subject) | settings.subject
+    points = keypoints_from_markers(markers.points, subject)
+    extra = (
+        plug_in_gait(markers.points, subject)
+        if "plug-in-gait" in settings.analysis.also
+        else None
+    )
+    quality = {
+        "frames": float(len(points.t)),
+        "markers": float(len(markers.points.names)),
+        "points_missing_share": float(np.isnan(points.xyz[..., 0]).mean()),
+    }
+    return _Reconstructed(None, (), points, None, quality, (path,), subject, extra)
+
+
+def _joined(own: Curves, extra: Curves) -> Curves:
+    """Return our own curves and the further ones, on the same times."""
+    if not np.array_equal(own.t, extra.t):
+        raise ValueError("further curves stand at other times")
+    return Curves(
+        own.names + extra.names,
+        own.t,
+        np.concatenate([own.values, extra.values], axis=1),
+        np.concatenate([own.sigma, extra.sigma], axis=1),
+    )

@@ -1,0 +1,49 @@
+"""A trial folder's outputs: the record first, then every view of it."""
+
+from __future__ import annotations
+
+import importlib.resources
+from pathlib import Path
+
+from console.settings import TrialSettings
+from console.stills import make_stills
+from lab.store import save_trial
+from lab.trial import Trial
+from report.findings import read_findings
+from report.pdf import write_pdf
+
+RECORD = "trial.h5"
+REPORT = "report.pdf"
+
+
+def write_record(
+    trial: Trial, folder: Path, settings: TrialSettings
+) -> tuple[Path, Path]:
+    """Write trial.h5 and report.pdf beside the trial's data.
+
+    Returns:
+        The paths of both.
+
+    Raises:
+        FileError: When one cannot be written; what stood there before is then still whole.
+    """
+    record, report = folder / RECORD, folder / REPORT
+    save_trial(trial, record)
+    write_report(trial, report, folder, settings)
+    return record, report
+
+
+def write_report(
+    trial: Trial,
+    path: Path,
+    folder: Path | None = None,
+    settings: TrialSettings | None = None,
+    previous: Trial | None = None,
+) -> None:
+    """Write the page of a trial, with stills where its videos are at hand."""
+    stills = [] if folder is None or settings is None else make_stills(trial, folder, settings)
+    with importlib.resources.as_file(
+        importlib.resources.files("configs") / "norms" / "findings.toml"
+    ) as findings:
+        texts = read_findings(findings)
+    write_pdf(trial, path, stills=stills, findings_text=texts, previous=previous)

@@ -1,0 +1,174 @@
+"""trial.toml: what the operator states of a trial."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from lab.errors import FileError, LabError
+
+TRIAL_FILE = "trial.toml"
+
+TEMPLATE = """\
+# One trial of one person. Lines that begin with # are explanations or settings left at their default.
+
+[trial]
+patient = "{patient}"               # a code, never a name
+activity = "walk"              # walk or run
+# treadmill_speed_m_s = 3.0    # on a treadmill; leave out overground
+# recorded = "2026-03-14"      # date of the recording
+# static = "../static"         # folder of a standing trial: drop and lean are then also given against it
+rig = "../rigs/lab/calibration.h5"
+
+# One section a camera. Keypoints: columns t,name,x_px,y_px,score; t in s on the lab clock,
+# pixel (0, 0) is the centre of the top-left pixel.
+[cameras.cam01]
+keypoints = "cam01.csv"
+# video = "cam01.mp4"          # for stills with the skeleton drawn in
+
+[cameras.cam02]
+keypoints = "cam02.csv"
+
+# Markers instead of cameras: a C3D, TRC or CSV file.
+# [markers]
+# file = "walk.c3d"
+# unit = "mm"                  # these three where the file does not say
+# up = "z"
+# forward = "+y"
+
+# [subject]                    # what a marker model needs
+# leg_length_left_mm = 880.0
+# marker_radius_mm = 7.0
+
+# [analysis]
+# also = ["plug-in-gait"]      # further definitions to compute beside our own
+"""
+
+
+class TrialTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The [trial] section."""
+
+    patient: str
+    activity: str
+    rig: str = ""
+    treadmill_speed_m_s: float | None = None
+    recorded: str = ""
+    static: str = ""
+
+
+class CameraTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A [cameras.NAME] section."""
+
+    keypoints: str = ""
+    video: str = ""
+    skeleton: str = ""
+
+
+class MarkersTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The [markers] section."""
+
+    file: str
+    unit: str | None = None
+    up: str | None = None
+    forward: str | None = None
+
+
+class AnalysisTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The [analysis] section.
+
+    Attributes:
+        also: Further definitions, so far only "plug-in-gait".
+        max_gap_s: Gaps longer than this stay empty.
+        draws: Pairs of replicates for the uncertainty.
+    """
+
+    also: tuple[str, ...] = ()
+    max_gap_s: float = 0.1
+    draws: int = 64
+
+
+class TrialSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The whole of trial.toml."""
+
+    trial: TrialTable
+    cameras: dict[str, CameraTable] = {}
+    markers: MarkersTable | None = None
+    subject: dict[str, float] = {}
+    analysis: AnalysisTable = AnalysisTable()
+
+
+def read_settings(folder: Path) -> tuple[TrialSettings, str]:
+    """Read a trial folder's settings.
+
+    Returns:
+        The settings, and the text they were read from.
+
+    Raises:
+        FileError: When trial.toml is missing or is not valid TOML.
+        LabError: When a setting is unknown, missing or out of range.
+    """
+    path = folder / TRIAL_FILE
+    if not path.is_file():
+        raise FileError(
+            "there is no trial.toml",
+            where=str(folder),
+            remedy=f"Make one with: gaitlab trial new {folder}",
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise FileError(
+            f"not valid TOML ({fault})", where=str(path), remedy="Mend the line named."
+        ) from fault
+    try:
+        settings = msgspec.convert(table, TrialSettings)
+    except msgspec.ValidationError as fault:
+        raise LabError(
+            str(fault).replace("`", ""),
+            where=str(path),
+            remedy="gaitlab trial new DIR writes a commented example.",
+        ) from fault
+    _check(settings, path)
+    return settings, text
+
+
+def _check(settings: TrialSettings, path: Path) -> None:
+    """Raise LabError for settings that contradict each other or cannot be."""
+    trial, where = settings.trial, str(path)
+    if not trial.patient.strip():
+        raise LabError("patient is empty", where=where, remedy="Give the patient's code.")
+    if trial.activity not in ("walk", "run"):
+        raise LabError(
+            f'activity is "{trial.activity}"', where=where, remedy='Write "walk" or "run".'
+        )
+    speed = trial.treadmill_speed_m_s
+    if speed is not None and not 0.1 <= speed <= 12:
+        raise LabError(
+            f"treadmill_speed_m_s is {speed}",
+            where=where,
+            remedy="Give the belt's speed in m/s (10 km/h is 2.78), or leave it out overground.",
+        )
+    if (settings.markers is None) == (not settings.cameras):
+        raise LabError(
+            "either cameras or markers must be given, and not both",
+            where=where,
+            remedy="Write [cameras.NAME] sections, or one [markers] section.",
+        )
+    if settings.cameras and not trial.rig:
+        raise LabError(
+            "no rig is given", where=where, remedy='Write rig = "PATH/calibration.h5" under [trial].'
+        )
+    unknown = set(settings.analysis.also) - {"plug-in-gait"}
+    if unknown:
+        raise LabError(
+            f"unknown definitions in analysis.also: {', '.join(sorted(unknown))}",
+            where=where,
+            remedy='Known is "plug-in-gait".',
+        )
+    if settings.analysis.draws < 8 or settings.analysis.max_gap_s < 0:
+        raise LabError(
+            "analysis.draws must be at least 8 and max_gap_s not negative", where=where
+        )

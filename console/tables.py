@@ -1,0 +1,92 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.table import Table
+
+from console.results import measure_result
+from console.terminal import out
+from lab.rig import Rig
+from lab.trial import Trial
+from report.numbers import measure_quantity
+from report.words import readable
+
+
+def show_trial(trial: Trial, record: Path, report: Path) -> None:
+    """Print a trial's verdict, measures and files."""
+    _verdict(trial.accepted, trial.reasons)
+    if trial.measures:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("measure")
+        table.add_column("side")
+        table.add_column("value ± 95 %", justify="right")
+        table.add_column("cycles", justify="right")
+        for measure in trial.measures:
+            table.add_row(
+                readable(measure.name), measure.side, measure_quantity(measure).text, str(measure.n)
+            )
+        out.print(table)
+    else:
+        out.print("No measures over gait cycles.")
+    out.print(f"record  {record}\nreport  {report}", markup=False)
+
+
+def show_truth(
+    trial: Trial, truth: Mapping[tuple[str, str], float]
+) -> None:
+    """Print measures beside what they truly are."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, justify in (
+        ("measure", "left"), ("side", "left"), ("measured ± 95 %", "right"), ("truth", "right"),
+        ("error", "right"), ("unit", "left"),
+    ):  # fmt: skip
+        table.add_column(name, justify=justify)
+    for measure in trial.measures:
+        key = (measure.name, measure.side)
+        if key not in truth:
+            continue
+        shown = measure_result(measure)
+        scale = 180 / math.pi if measure.unit == "rad" else 1.0
+        true = truth[key] * scale
+        digits = 2 if shown["unit"] in ("deg", "1/min") else 4
+        table.add_row(
+            readable(measure.name),
+            measure.side,
+            f"{shown['value']:.{digits}f} ± {1.96 * shown['sigma']:.{digits}f}",
+            f"{true:.{digits}f}",
+            f"{shown['value'] - true:+.{digits}f}",
+            shown["unit"],
+        )
+    out.print(table)
+
+
+def show_rig(rig: Rig, path: Path) -> None:
+    """Print a rig's verdict and figures."""
+    _verdict(rig.quality.accepted, rig.quality.reasons)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in rig.quality.figures.items():
+        table.add_row(readable(name), f"{value:.3f}")
+    out.print(table)
+    names = sorted({k for figures in rig.quality.cameras.values() for k in figures})
+    if names:
+        cameras = Table(box=None, pad_edge=False, header_style="bold")
+        cameras.add_column("camera")
+        for name in names:
+            cameras.add_column(readable(name), justify="right")
+        for camera, figures in rig.quality.cameras.items():
+            cells = [f"{figures[n]:.3f}" if n in figures else "" for n in names]
+            cameras.add_row(camera, *cells)
+        out.print(cameras)
+    out.print(f"rig  {path}", markup=False)
+
+
+def _verdict(accepted: bool, reasons: tuple[str, ...]) -> None:
+    out.print("✓ accepted" if accepted else "✗ REFUSED", style="bold green" if accepted else "bold red")
+    for reason in reasons:
+        out.print(f"  - {reason}", markup=False)

@@ -1,0 +1,58 @@
+"""gaitlab calibrate: board videos to a rig."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calibration.board import Board
+from calibration.calibrate import calibrate as solve
+from calibration.detect import cameras_of, detect_videos, video_size
+from console.progress import counts
+from console.results import rig_result
+from console.tables import show_rig
+from console.terminal import REFUSED, write_json
+from console.verbs.options import AsJson
+from lab.store import save_rig
+
+BoardFile = Annotated[Path, typer.Option("--board", help="The board's TOML file.")]
+TimesFile = Annotated[
+    Path | None,
+    typer.Option(help="camera,frame,t of every frame to use; without it the videos' own times."),
+]
+
+
+def calibrate(
+    videos: Annotated[list[Path], typer.Argument(help="One video a camera; its name names it.")],
+    board: BoardFile,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The rig to write, RIG.h5.")],
+    times: TimesFile = None,
+    lens: Annotated[
+        list[Path] | None,
+        typer.Option(help="A further video of the board for one camera's lens; may be repeated."),
+    ] = None,
+    floor: Annotated[
+        list[Path] | None,
+        typer.Option(help="A video of the board lying on the floor; may be repeated."),
+    ] = None,
+    json: AsJson = False,
+) -> int:
+    """Calibrate lenses and camera positions from videos of a ChArUco board."""
+    plate = Board.from_toml(board)
+    with counts() as progress:
+        files = cameras_of(videos)
+        seen = detect_videos(files, plate, times=times, progress=progress)
+        sizes = {name: video_size(path) for name, path in files.items()}
+        lens_from = detect_videos(cameras_of(lens), plate, progress=progress) if lens else None
+        lying = detect_videos(cameras_of(floor), plate, progress=progress) if floor else None
+        rig = solve(
+            seen, sizes, plate, floor=lying, lens_from=lens_from, progress=progress
+        )
+    save_rig(rig, output)
+    if json:
+        write_json(rig_result(rig, output))
+    else:
+        show_rig(rig, output)
+    return 0 if rig.quality.accepted else REFUSED

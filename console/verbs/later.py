@@ -1,0 +1,31 @@
+"""Verbs that a later version brings: each refuses with one sentence."""
+
+from __future__ import annotations
+
+from console.verbs.options import AsJson
+from lab.errors import LabError
+
+
+def board(json: AsJson = False) -> None:
+    """Print a calibration board true to scale (comes with a later version)."""
+    raise LabError("printing boards comes with a later version of gaitlab")
+
+
+def node(json: AsJson = False) -> None:
+    """Run the process on a camera computer (comes with a later version)."""
+    raise LabError("capture nodes come with a later version of gaitlab")
+
+
+def capture(json: AsJson = False) -> None:
+    """Run a session without a screen (comes with a later version)."""
+    raise LabError("capture comes with a later version of gaitlab")
+
+
+def console(json: AsJson = False) -> None:
+    """Open the lab console (comes with a later version)."""
+    raise LabError("the lab console comes with a later version of gaitlab")
+
+
+def check(json: AsJson = False) -> None:
+    """Check a stored rig against a fresh recording (comes with a later version)."""
+    raise LabError("checking a stored rig comes with a later version of gaitlab")

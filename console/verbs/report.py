@@ -1,0 +1,55 @@
+"""gaitlab report and gaitlab export: views of a stored trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.records import RECORD, write_report
+from console.settings import TRIAL_FILE, read_settings
+from console.terminal import REFUSED, out, write_json
+from console.verbs.options import AsJson
+from lab.store import load_trial
+from report.export.formats import export
+
+_Trial = Annotated[Path, typer.Argument(metavar="TRIAL.h5", help="The stored trial.")]
+
+
+def report(
+    trial: _Trial,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The PDF to write.")],
+    previous: Annotated[
+        Path | None, typer.Option(help="An earlier visit's trial.h5 to compare with.")
+    ] = None,
+    json: AsJson = False,
+) -> int:
+    """Write the report again from the stored trial."""
+    stored = load_trial(trial)
+    folder = trial.resolve().parent
+    at_hand = trial.name == RECORD and (folder / TRIAL_FILE).is_file()
+    settings = read_settings(folder)[0] if at_hand else None
+    before = None if previous is None else load_trial(previous)
+    write_report(stored, output, folder if at_hand else None, settings, before)
+    if json:
+        write_json({"report": str(output), "accepted": stored.accepted})
+    else:
+        out.print(f"report  {output}", markup=False)
+    return 0 if stored.accepted else REFUSED
+
+
+def export_trial(
+    trial: _Trial,
+    to: Annotated[str, typer.Option("--to", help="csv, trc, c3d or mot.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write into.")],
+    json: AsJson = False,
+) -> int:
+    """Write a stored trial as files for other programs."""
+    files = export(load_trial(trial), to, output)
+    if json:
+        write_json({"files": [str(f) for f in files]})
+    else:
+        for file in files:
+            out.print(str(file), markup=False)
+    return 0

@@ -1,0 +1,103 @@
+"""gaitlab rig: stored rigs, their floor, and the files of other systems."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calibration.board import Board
+from calibration.detect import cameras_of, detect_videos
+from calibration.floor import place_floor
+from calibration.formats import read_rig, write_rig_as
+from console.progress import counts
+from console.results import rig_result
+from console.tables import show_rig
+from console.terminal import REFUSED, out, write_json
+from console.verbs import later
+from console.verbs.calibrate import BoardFile
+from console.verbs.options import AsJson
+from lab.store import load_rig, save_rig
+
+app = typer.Typer(
+    help="Stored rigs, their floor, and the files of other systems.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+_Rig = Annotated[Path, typer.Argument(metavar="RIG.h5", help="The stored rig.")]
+
+
+@app.command("show")
+def show(rig: _Rig, json: AsJson = False) -> int:
+    """Show a rig's quality on one page."""
+    stored = load_rig(rig)
+    if json:
+        write_json(rig_result(stored, rig))
+    else:
+        show_rig(stored, rig)
+    return 0 if stored.quality.accepted else REFUSED
+
+
+@app.command("floor")
+def floor(
+    rig: _Rig,
+    videos: Annotated[list[Path], typer.Argument(help="Videos of the board lying on the floor.")],
+    board: BoardFile,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The rig to write.")],
+    level_sigma_deg: Annotated[
+        float, typer.Option(help="How level the floor is known to be, one standard deviation.")
+    ] = 0.1,
+    json: AsJson = False,
+) -> int:
+    """Put the lab frame on the floor, from the board lying on it along the walkway."""
+    plate = Board.from_toml(board)
+    with counts() as progress:
+        seen = detect_videos(cameras_of(videos), plate, progress=progress)
+    placed = place_floor(
+        load_rig(rig), seen, plate, gravity_sigma_rad=math.radians(level_sigma_deg)
+    )
+    save_rig(placed, output)
+    if json:
+        write_json(rig_result(placed, output))
+    else:
+        show_rig(placed, output)
+    return 0 if placed.quality.accepted else REFUSED
+
+
+@app.command("import")
+def import_rig(
+    source: Annotated[Path, typer.Argument(help="A calibration of another system.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The rig to write, RIG.h5.")],
+    json: AsJson = False,
+) -> int:
+    """Read another system's calibration: Qualisys .qca.txt or aniposelib TOML."""
+    rig = read_rig(source)
+    save_rig(rig, output)
+    if json:
+        write_json(rig_result(rig, output))
+    else:
+        show_rig(rig, output)
+    return 0 if rig.quality.accepted else REFUSED
+
+
+@app.command("export")
+def export_rig(
+    rig: _Rig,
+    to: Annotated[str, typer.Option("--to", help="aniposelib.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    json: AsJson = False,
+) -> int:
+    """Write a rig for another system."""
+    lost = write_rig_as(load_rig(rig), to, output)
+    if json:
+        write_json({"file": str(output), "not_held": list(lost)})
+    else:
+        out.print(str(output), markup=False)
+        for line in lost:
+            out.print(f"not held by this format: {line}", markup=False)
+    return 0
+
+
+app.command("check")(later.check)
