@@ -19,9 +19,10 @@ from simulation.stance import Planted, Steps, plant
 _GRAVITY = 9.81
 _LATE, _LATE_WEIGHT = 0.75, 0.3
 _SPARE_STRIDES = 4  # before and after the recording, so that every curve is smooth in it
-# Least knee flexion in stance: at strike and through it, and at off, where the leg parts quickly.
-_MIN_KNEE_AT = (0.0, 0.7, 1.0)
-_MIN_KNEE = np.deg2rad([5.0, 5.0, 15.0])
+# Least knee flexion in stance: at strike, where a straight leg would buckle at once, through it, and
+# at off, where hip and ankle part quickly.
+_MIN_KNEE_AT = (0.0, 0.15, 0.7, 1.0)
+_MIN_KNEE = {"walk": np.deg2rad([5, 5, 5, 15.0]), "run": np.deg2rad([13, 10, 8, 15.0])}
 _MAX_LOWERING = 0.08  # of the leg's length
 _BALLISTIC_WEIGHT = 1.5e-3  # m per m/s^2: how much the flight's fall counts beside the knees
 
@@ -165,7 +166,7 @@ def _lower_to_reach(ride: Ride, body: Body, planted: dict[str, Planted]) -> Ride
     excess = 0.0
     for side, feet in planted.items():
         step, t, fraction = _stance_samples(feet, 60)
-        least = np.interp(fraction, _MIN_KNEE_AT, _MIN_KNEE)
+        least = np.interp(fraction, _MIN_KNEE_AT, _MIN_KNEE[ride.curves.style.activity])
         reach = length_from_knee(least, body.thigh, body.shank)
         line = feet.ankle(step, t) - ride.hip(body, side, t)
         across = line[:, 0] ** 2 + line[:, 1] ** 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def true_cycles(walker: Walker) -> tuple[Cycle, ...]:
     cycles = []
     for side in SIDES:
         own = _event_times(walker, "foot_strike", side)
-        for strike, next_strike in zip(own[:-1], own[1:], strict=True):
+        for strike, next_strike in pairwise(own):
             cycles.append(_cycle(walker, side, strike, next_strike))
     return tuple(sorted(cycles, key=lambda c: c.strike))
 
@@ -144,7 +145,7 @@ def _one_cycle(walker: Walker, times: Cycle) -> dict[str, float]:
 
 
 def _distances(walker: Walker, times: Cycle) -> dict[str, float]:
-    """Return the measures in m, over the ground or the belt, along and square to the progression."""
+    """Return the measures in m, over ground or belt, along and square to the progression."""
     side = times.side
     other = "right" if side == "left" else "left"
     t = np.array([times.strike, times.opposite_strike, times.next_strike])
