@@ -52,9 +52,7 @@ def _pelvis(body: Body, curves: dict[str, FloatArray]) -> None:
     level_forward = unit(np.cross(y, np.broadcast_to(UP, y.shape)))
     x = frame[..., 0]
     upright = np.cross(level_forward, y)
-    curves["pelvis_tilt"] = np.arctan2(
-        -(x * upright).sum(-1), (x * level_forward).sum(-1)
-    )
+    curves["pelvis_tilt"] = np.arctan2(-(x * upright).sum(-1), (x * level_forward).sum(-1))
 
 
 def _trunk(body: Body, curves: dict[str, FloatArray]) -> None:

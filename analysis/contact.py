@@ -103,10 +103,7 @@ def fit_contacts(
         kept, result = anew, closer
     stretch = np.sqrt(max(result.chi2, 1.0) if known else result.chi2)
     change = np.concatenate(
-        [
-            (path[:, w.index] - path[:1, w.index]) * w.root
-            for w in kept
-        ],
+        [(path[:, w.index] - path[:1, w.index]) * w.root for w in kept],
         axis=1,
     ).reshape(count, -1)
     shift = np.nan_to_num(change) @ result.gain.T * (stretch if known else 1.0)

@@ -30,9 +30,7 @@ class IndexedCycle:
     next_strike: int
 
 
-def build_cycles(
-    events: Sequence[Event], activity: str
-) -> tuple[list[IndexedCycle], list[str]]:
+def build_cycles(events: Sequence[Event], activity: str) -> tuple[list[IndexedCycle], list[str]]:
     """Build every cycle whose events stand in the order of the activity.
 
     Args:

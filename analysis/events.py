@@ -136,9 +136,7 @@ def ground_path(
     """
     k = list(body.names).index(name)
     forward = np.broadcast_to(body.forward[0], (len(t), 3))
-    path = np.stack(
-        [(raw[:, :, k] * forward).sum(-1) + belt_speed * t, raw[:, :, k, 2]], axis=-1
-    )
+    path = np.stack([(raw[:, :, k] * forward).sum(-1) + belt_speed * t, raw[:, :, k, 2]], axis=-1)
     along = np.einsum("ti,tij,tj->t", forward, cov[:, k], forward)
     return path, np.stack([along, cov[:, k, 2, 2]], axis=-1)
 
@@ -154,9 +152,7 @@ def _first_to_rest(fits: list[ContactFit]) -> ContactFit:
     return fits[1] if float(np.median(heel - nearest)) > _TOE_FIRST_S else fits[0]
 
 
-def _propose(
-    t: FloatArray, body: Body, name: str, kind: str, belt_speed: float
-) -> FloatArray:
+def _propose(t: FloatArray, body: Body, name: str, kind: str, belt_speed: float) -> FloatArray:
     """Return rough instants (N,) s."""
     point = body.point(name)[0]
     forward = np.broadcast_to(body.forward[0], point.shape)

@@ -53,9 +53,7 @@ class Walk:
         """Return a curve between two events of each cycle, (B, C, 101) rad."""
         a, b = self.times(side, begin), self.times(side, end)
         share = np.linspace(0, 1, _SAMPLES)
-        return sample(
-            self.t, self.curves[curve], a[..., None] + (b - a)[..., None] * share
-        )
+        return sample(self.t, self.curves[curve], a[..., None] + (b - a)[..., None] * share)
 
     def at(self, curve: str, side: str, times: FloatArray) -> FloatArray:
         """Return a smooth curve at times (B, C)."""
@@ -87,7 +85,9 @@ class Walk:
 
     def _at_corners(self, curves: FloatArray, side: str, event: str) -> FloatArray:
         instants = self.times(side, event)
-        columns = [value_at_corner(self.t, curves, instants[:, c]) for c in range(instants.shape[1])]
+        columns = [
+            value_at_corner(self.t, curves, instants[:, c]) for c in range(instants.shape[1])
+        ]
         if not columns:
             return np.zeros((len(curves), 0, curves.shape[-1]))
         return np.stack(columns, axis=1)
@@ -335,14 +335,15 @@ def measure_cycles(walk: Walk, activity: str) -> tuple[list[CycleValues], dict[s
     return results, withheld
 
 
-def _evaluate(
-    walk: Walk, definition: Definition, side: str
-) -> tuple[str, FloatArray | None]:
+def _evaluate(walk: Walk, definition: Definition, side: str) -> tuple[str, FloatArray | None]:
     missing = [
         c.format(side=side) for c in definition.curves if c.format(side=side) not in walk.curves
     ]
     if any(m.startswith(("pelvis_tilt", "hip_flexion")) for m in missing):
-        return "the pelvis' tilt needs both ASIS and both PSIS, which these points do not hold", None
+        return (
+            "the pelvis' tilt needs both ASIS and both PSIS, which these points do not hold",
+            None,
+        )
     missing += [
         p.format(side=side) for p in definition.points if p.format(side=side) not in walk.body.names
     ]

@@ -22,6 +22,26 @@ def belt_direction(shape: tuple[int, ...]) -> FloatArray:
     return forward
 
 
+def facing_direction(across: FloatArray) -> FloatArray:
+    """Return where a standing person's pelvis faces, (B, 1, 3) horizontal unit vectors.
+
+    Args:
+        across: (B, T, 3) m, from the right hip to the left one; NaN where missing.
+
+    Raises:
+        LabError: When the hips are never seen.
+    """
+    seen = np.isfinite(across).all(axis=(0, 2))
+    if not seen.any():
+        raise LabError(
+            "the hips are never seen, so there is no telling where the person faces",
+            remedy="Check the keypoints or markers of both hips.",
+        )
+    left = across[:, seen].mean(axis=1, keepdims=True)
+    forward = np.stack([left[..., 1], -left[..., 0], np.zeros_like(left[..., 0])], axis=-1)
+    return forward / np.linalg.norm(forward, axis=-1, keepdims=True)
+
+
 def path_direction(t: FloatArray, pelvis: FloatArray) -> tuple[FloatArray, bool]:
     """Find the horizontal direction of travel overground.
 
@@ -57,7 +77,9 @@ def path_direction(t: FloatArray, pelvis: FloatArray) -> tuple[FloatArray, bool]
     even = np.linspace(ts[0], ts[-1], len(ts))
     smooth = np.stack(
         [
-            gaussian_filter1d(np.interp(even, ts, path[0, :, d]), _SWAY_SIGMA_S * rate, mode="reflect")
+            gaussian_filter1d(
+                np.interp(even, ts, path[0, :, d]), _SWAY_SIGMA_S * rate, mode="reflect"
+            )
             for d in (0, 1)
         ],
         axis=-1,

@@ -17,7 +17,12 @@ from analysis.events import (
     hold_events,
 )
 from analysis.measures import CycleValues, Walk, measure_cycles
-from analysis.progression import belt_direction, path_direction, stride_direction
+from analysis.progression import (
+    belt_direction,
+    facing_direction,
+    path_direction,
+    stride_direction,
+)
 from analysis.segments import Body
 from lab.checks import FloatArray
 from lab.gait import Curves, Cycle, Event, Measure
@@ -60,6 +65,7 @@ def analyse_walk(
     treadmill_speed: float | None,
     errors: FloatArray | None,
     markers: bool = False,
+    standing: bool = False,
     events: tuple[Event, ...] | None = None,
 ) -> WalkAnalysis:
     """Analyse one walk.
@@ -78,6 +84,8 @@ def analyse_walk(
         errors: (D, T, K, 3) m, draws of the points' errors (noise and calibration together); None
             where they are not known, which gives sigma NaN.
         markers: Whether the points of the feet are markers (the forefoot's sits behind the toes).
+        standing: Whether the person stands: then forward is where the pelvis faces, and no events
+            are sought.
         events: Events found otherwise (an operator, a force plate), used instead of our own.
 
     Returns:
@@ -96,11 +104,15 @@ def analyse_walk(
     quality: dict[str, float] = {}
     belt = 0.0 if treadmill_speed is None else treadmill_speed
     turns = False
-    if treadmill_speed is None and body.has("left_hip", "right_hip"):
+    if standing and body.has("left_hip", "right_hip"):
+        body = replace(body, forward=facing_direction(body.across("hip")))
+    elif treadmill_speed is None and body.has("left_hip", "right_hip"):
         forward, turns = path_direction(t, body.middle("hip"))
         body = replace(body, forward=forward)
     raw = Body(names, raw_xyz, body.forward)
-    if events is not None:
+    if standing:
+        timed = hold_events((), len(raw_xyz))
+    elif events is not None:
         timed = hold_events(events, len(raw_xyz))
     elif markers:
         timed = find_marker_events(t, body, len(raw_xyz), belt, activity)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
+from typer.exceptions import Abort, TyperException
 
 from console.terminal import FAILED, describe_error, log, write_json
 from console.verbs import calibrate, demo, doctor, later, process, report, rig, trial
@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if as_json:
             write_json(describe_error(error))
         log.print(f"gaitlab: {error}", style="bold", markup=False)
-    except click.ClickException as error:
-        error.show()
-    except (KeyboardInterrupt, click.Abort):
+    except TyperException as error:
+        log.print(f"gaitlab: {error} Try gaitlab --help.", markup=False)
+    except (KeyboardInterrupt, Abort):
         log.print("gaitlab: stopped. What was finished is kept.")
         status = 130
     return status

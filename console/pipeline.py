@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from analysis.joint_centres import keypoints_from_markers
 from analysis.norms import load_norms
 from analysis.plug_in_gait import plug_in_gait
-from analysis.walk import WalkAnalysis, analyse_walk
+from analysis.walk import analyse_walk
 from console.draws import draw_errors
 from console.gate import judge_trial
 from console.provenance import trace
@@ -51,13 +51,18 @@ class _Reconstructed:
 
 
 def process_folder(
-    folder: Path, *, use_refused_rig: bool = False, progress: Progress = lambda _: None
+    folder: Path,
+    *,
+    use_refused_rig: bool = False,
+    standing: bool = False,
+    progress: Progress = lambda _: None,
 ) -> Trial:
     """Make the Trial of a folder that holds trial.toml and its data.
 
     Args:
         folder: The trial folder.
         use_refused_rig: Use a rig that its calibration refused; the trial then says so.
+        standing: The person stands: no events are sought, and forward is where the pelvis faces.
         progress: Called with the name of each step as it begins.
 
     Raises:
@@ -73,9 +78,7 @@ def process_folder(
     progress("smoothing")
     smoother = Smoother(done.points, max_gap_s=settings.analysis.max_gap_s)
     progress("measuring")
-    errors = draw_errors(
-        done.points, done.rig, done.by_rig, settings.analysis.draws, _SEED
-    )
+    errors = draw_errors(done.points, done.rig, done.by_rig, settings.analysis.draws, _SEED)
     analysis = analyse_walk(
         done.points,
         smoother.apply,
@@ -83,15 +86,18 @@ def process_folder(
         treadmill_speed=settings.trial.treadmill_speed_m_s,
         errors=errors,
         markers=settings.markers is not None,
+        standing=standing,
     )
     measures, static = analysis.measures, {}
     if settings.trial.static:
         progress("standing trial")
-        standing = process_folder(
-            (folder / settings.trial.static).resolve(), use_refused_rig=use_refused_rig
+        quiet = process_folder(
+            (folder / settings.trial.static).resolve(),
+            use_refused_rig=use_refused_rig,
+            standing=True,
         )
-        static = standing_reference(standing)
-        measures += against_standing(analysis.measures, standing)
+        static = standing_reference(quiet)
+        measures += against_standing(analysis.measures, quiet)
     curves = analysis.curves if done.extra is None else _joined(analysis.curves, done.extra)
     quality = done.quality | analysis.quality
     accepted, reasons = judge_trial(done.rig, done.points, analysis, quality)
@@ -149,7 +155,7 @@ def _from_keypoints(
             raise LabError(
                 f"camera {name} has no keypoints file",
                 where=str(folder / TRIAL_FILE),
-                remedy="Give keypoints = \"FILE.csv\"; finding people in videos comes with a "
+                remedy='Give keypoints = "FILE.csv"; finding people in videos comes with a '
                 "later version.",
             )
         path = folder / camera.keypoints
@@ -190,9 +196,7 @@ def _from_markers(folder: Path, settings: TrialSettings) -> _Reconstructed:
     subject = dict(markers.subject) | settings.subject
     points = keypoints_from_markers(markers.points, subject)
     extra = (
-        plug_in_gait(markers.points, subject)
-        if "plug-in-gait" in settings.analysis.also
-        else None
+        plug_in_gait(markers.points, subject) if "plug-in-gait" in settings.analysis.also else None
     )
     quality = {
         "frames": float(len(points.t)),

@@ -16,9 +16,7 @@ RECORD = "trial.h5"
 REPORT = "report.pdf"
 
 
-def write_record(
-    trial: Trial, folder: Path, settings: TrialSettings
-) -> tuple[Path, Path]:
+def write_record(trial: Trial, folder: Path, settings: TrialSettings) -> tuple[Path, Path]:
     """Write trial.h5 and report.pdf beside the trial's data.
 
     Returns:

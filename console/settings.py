@@ -159,7 +159,9 @@ def _check(settings: TrialSettings, path: Path) -> None:
         )
     if settings.cameras and not trial.rig:
         raise LabError(
-            "no rig is given", where=where, remedy='Write rig = "PATH/calibration.h5" under [trial].'
+            "no rig is given",
+            where=where,
+            remedy='Write rig = "PATH/calibration.h5" under [trial].',
         )
     unknown = set(settings.analysis.also) - {"plug-in-gait"}
     if unknown:
@@ -169,6 +171,4 @@ def _check(settings: TrialSettings, path: Path) -> None:
             remedy='Known is "plug-in-gait".',
         )
     if settings.analysis.draws < 8 or settings.analysis.max_gap_s < 0:
-        raise LabError(
-            "analysis.draws must be at least 8 and max_gap_s not negative", where=where
-        )
+        raise LabError("analysis.draws must be at least 8 and max_gap_s not negative", where=where)

@@ -35,9 +35,7 @@ def show_trial(trial: Trial, record: Path, report: Path) -> None:
     out.print(f"record  {record}\nreport  {report}", markup=False)
 
 
-def show_truth(
-    trial: Trial, truth: Mapping[tuple[str, str], float]
-) -> None:
+def show_truth(trial: Trial, truth: Mapping[tuple[str, str], float]) -> None:
     """Print measures beside what they truly are."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, justify in (
@@ -87,6 +85,8 @@ def show_rig(rig: Rig, path: Path) -> None:
 
 
 def _verdict(accepted: bool, reasons: tuple[str, ...]) -> None:
-    out.print("✓ accepted" if accepted else "✗ REFUSED", style="bold green" if accepted else "bold red")
+    out.print(
+        "✓ accepted" if accepted else "✗ REFUSED", style="bold green" if accepted else "bold red"
+    )
     for reason in reasons:
         out.print(f"  - {reason}", markup=False)

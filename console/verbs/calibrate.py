@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from calibration.board import Board
-from calibration.calibrate import calibrate as solve
 from calibration.detect import cameras_of, detect_videos, video_size
+from calibration.rig_calibration import calibrate as solve
+from console.floor import find_floor
 from console.progress import counts
 from console.results import rig_result
 from console.tables import show_rig
@@ -46,10 +47,8 @@ def calibrate(
         seen = detect_videos(files, plate, times=times, progress=progress)
         sizes = {name: video_size(path) for name, path in files.items()}
         lens_from = detect_videos(cameras_of(lens), plate, progress=progress) if lens else None
-        lying = detect_videos(cameras_of(floor), plate, progress=progress) if floor else None
-        rig = solve(
-            seen, sizes, plate, floor=lying, lens_from=lens_from, progress=progress
-        )
+        lying = find_floor(floor, plate, progress) if floor else None
+        rig = solve(seen, sizes, plate, floor=lying, lens_from=lens_from, progress=progress)
     save_rig(rig, output)
     if json:
         write_json(rig_result(rig, output))

@@ -16,10 +16,12 @@ from console.verbs.options import AsJson
 
 
 def demo(
-    out_folder: Annotated[
-        Path, typer.Option("--out", help="The lab folder to make.")
-    ] = Path("demo"),
-    activity: Annotated[str, typer.Option(help="run (on a treadmill) or walk (overground).")] = "run",
+    out_folder: Annotated[Path, typer.Option("--out", help="The lab folder to make.")] = Path(
+        "demo"
+    ),
+    activity: Annotated[
+        str, typer.Option(help="run (on a treadmill) or walk (overground).")
+    ] = "run",
     seed: Annotated[int, typer.Option(help="Another number is another person.")] = 1,
     noise_px: Annotated[float, typer.Option(help="Noise of the keypoints, px.")] = 1.0,
     json: AsJson = False,
@@ -29,7 +31,9 @@ def demo(
         ("filming the board", "finding the board", "calibrating", "filming the person",
          "standing trial", "trial", "report")
     ) as progress:  # fmt: skip
-        result = run_demo(out_folder, activity=activity, seed=seed, noise_px=noise_px, progress=progress)
+        result = run_demo(
+            out_folder, activity=activity, seed=seed, noise_px=noise_px, progress=progress
+        )
     if json:
         answer = trial_result(result.trial, result.record, result.report)
         answer["passed"] = not result.failures

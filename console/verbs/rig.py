@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from calibration.board import Board
-from calibration.detect import cameras_of, detect_videos
 from calibration.floor import place_floor
 from calibration.formats import read_rig, write_rig_as
+from console.floor import find_floor
 from console.progress import counts
 from console.results import rig_result
 from console.tables import show_rig
@@ -54,7 +54,7 @@ def floor(
     """Put the lab frame on the floor, from the board lying on it along the walkway."""
     plate = Board.from_toml(board)
     with counts() as progress:
-        seen = detect_videos(cameras_of(videos), plate, progress=progress)
+        seen = find_floor(videos, plate, progress)
     placed = place_floor(
         load_rig(rig), seen, plate, gravity_sigma_rad=math.radians(level_sigma_deg)
     )

@@ -32,7 +32,10 @@ def new(
     if json:
         write_json({"trial": str(path)})
     else:
-        out.print(f"made {path}: fill in what it asks for, then run gaitlab process {folder}", markup=False)
+        out.print(
+            f"made {path}: fill in what it asks for, then run gaitlab process {folder}",
+            markup=False,
+        )
     return 0
 
 

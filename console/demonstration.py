@@ -1,0 +1,224 @@
+"""Everything on a simulated lab: board filmed, rig calibrated, person filmed, report, truth beside."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from calibration.board import Board
+from calibration.detect import cameras_of, detect_videos, video_size
+from calibration.rig_calibration import calibrate
+from console.floor import find_floor
+from console.pipeline import process_folder
+from console.records import write_record
+from console.settings import TRIAL_FILE, read_settings
+from lab.errors import LabError
+from lab.points import Keypoints2D
+from lab.pose import Pose
+from lab.rig import Rig
+from lab.store import save_rig
+from lab.trial import Trial
+from simulation.board_path import board_path
+from simulation.images import render_plane
+from simulation.room import treadmill_room, walkway_room
+from simulation.truth import true_measures
+from simulation.views import observe
+from simulation.walker import Walker, simulate, standing
+
+# What the demo promises of every angle.
+ANGLE_LIMIT_DEG = 0.5
+# A value this many sigmas from the truth says that its interval is wrong.
+SIGMA_LIMIT = 4.5
+
+_BOARD = Board(
+    columns=5, rows=4, square_m=0.22, marker_m=0.17, dictionary="DICT_4X4_100",
+    legacy=False, inverted=False, name="demo",
+)  # fmt: skip
+_CAMERAS = 6
+_POSES = 48
+_PX_PER_SQUARE = 80
+_RATE_HZ = 100.0
+_SPEED_M_S = {"run": 3.0, "walk": 1.3}
+_SECONDS = {"run": 20.0, "walk": 3.6}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demonstration:
+    """What the demo made and how near it came.
+
+    Attributes:
+        trial: The trial as processed.
+        truth: Of each measure by name and side, SI.
+        rig, record, report: Files.
+        failures: What is further from the truth than promised, a line each.
+    """
+
+    trial: Trial
+    truth: Mapping[tuple[str, str], float]
+    rig: Path
+    record: Path
+    report: Path
+    failures: tuple[str, ...]
+
+
+def run_demo(
+    folder: Path,
+    *,
+    activity: str = "run",
+    seed: int = 1,
+    noise_px: float = 1.0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Demonstration:
+    """Make a lab folder of a simulated lab and take one trial through everything.
+
+    Args:
+        folder: Made when it does not exist; its rigs/ and trials/ are written anew.
+        activity: run (on a treadmill) or walk (overground).
+        seed: Of everything random.
+        noise_px: Standard deviation of the keypoints' noise.
+        progress: Called with the name of each step.
+
+    Raises:
+        LabError: For an unknown activity, or when the calibration is refused.
+    """
+    if activity not in _SPEED_M_S:
+        raise LabError(f'the demo has no activity "{activity}"', remedy="Choose run or walk.")
+    rng = np.random.default_rng(seed)
+    room = treadmill_room(_CAMERAS) if activity == "run" else walkway_room(_CAMERAS)
+    rig_path = folder / "rigs" / "demo" / "calibration.h5"
+    rig_path.parent.mkdir(parents=True, exist_ok=True)
+    progress("filming the board")
+    films, floor_films = _film_board(room, rig_path.parent, activity, rng)
+    progress("finding the board")
+    seen = detect_videos(cameras_of(films), _BOARD)
+    lying = find_floor(floor_films, _BOARD)
+    progress("calibrating")
+    sizes = {name: video_size(path) for name, path in cameras_of(films).items()}
+    save_rig(calibrate(seen, sizes, _BOARD, floor=lying), rig_path)
+    progress("filming the person")
+    belt = activity == "run"
+    walker = simulate(
+        activity,
+        speed_m_s=_SPEED_M_S[activity],
+        treadmill=belt,
+        duration_s=_SECONDS[activity],
+        seed=seed,
+    )
+    folders = {
+        "standing": standing(duration_s=2.0),
+        activity: walker,
+    }
+    for name, person in folders.items():
+        _film_person(folder / "trials" / name, person, room, noise_px, rng, activity, name)
+    progress("standing trial")
+    trial_folder = folder / "trials" / activity
+    trial = process_folder(trial_folder)
+    progress("report")
+    record, report = write_record(trial, trial_folder, read_settings(trial_folder)[0])
+    truth = true_measures(walker, trial.cycles) if trial.cycles else {}
+    return Demonstration(trial, truth, rig_path, record, report, _failures(trial, truth))
+
+
+def _film_board(
+    room: Rig, folder: Path, activity: str, rng: np.random.Generator
+) -> tuple[list[Path], list[Path]]:
+    """Film the board moved through the volume, and lying on the floor, with every camera."""
+    texture = _BOARD.image(_PX_PER_SQUARE)
+    reach = 0.8 if activity == "run" else 2.2
+    volume = ((-reach, reach), (-0.7, 0.7), (0.4, 1.6))
+    poses = board_path(_POSES, volume, room.cameras, _BOARD.size_m, rng)
+    # On the floor the print's x runs along the lab's x and its y to the right.
+    lying = Pose(np.diag([1.0, -1.0, -1.0]), np.zeros(3))
+    films, floor_films = [], []
+    for camera in room.cameras:
+        for where, into, shown in (("board", films, poses), ("floor", floor_films, [lying] * 6)):
+            path = folder / where / f"{camera.name}.mkv"
+            images = (
+                render_plane(texture, _BOARD.size_m, pose, camera, blur_px=0.7, noise=2.0, rng=rng)
+                for pose in shown
+            )
+            _write_video(path, images, camera.size_px)
+            into.append(path)
+    return films, floor_films
+
+
+def _write_video(path: Path, images: Iterator[Any], size_px: tuple[int, int]) -> None:
+    """Write grey images losslessly, five a second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=5)
+        stream.width, stream.height = size_px
+        stream.pix_fmt = "gray"
+        stream.time_base = Fraction(1, 5)
+        for index, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="gray")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _film_person(
+    folder: Path,
+    person: Walker,
+    room: Rig,
+    noise_px: float,
+    rng: np.random.Generator,
+    activity: str,
+    name: str,
+) -> None:
+    """Write a trial folder: keypoints of every camera and trial.toml."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seen = observe(person, room, _RATE_HZ, person.duration, noise_px=noise_px, rng=rng)
+    lines = ["[trial]", 'patient = "DEMO"', f'activity = "{activity}"']
+    if name == "run":
+        lines.append(f"treadmill_speed_m_s = {_SPEED_M_S['run']}")
+    if name != "standing":
+        lines.append('static = "../standing"')
+    lines.append('rig = "../../rigs/demo/calibration.h5"')
+    for keypoints in seen:
+        _write_keypoints(folder / f"{keypoints.camera}.csv", keypoints)
+        lines += [f"[cameras.{keypoints.camera}]", f'keypoints = "{keypoints.camera}.csv"']
+    (folder / TRIAL_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _write_keypoints(path: Path, keypoints: Keypoints2D) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["t", "name", "x_px", "y_px", "score"])
+        for i, t in enumerate(keypoints.t):
+            for k, name in enumerate(keypoints.names):
+                x, y = keypoints.xy_px[i, k]
+                if math.isfinite(x):
+                    score = keypoints.score[i, k]
+                    rows.writerow([f"{t:.6f}", name, f"{x:.3f}", f"{y:.3f}", f"{score:.4f}"])
+
+
+def _failures(trial: Trial, truth: Mapping[tuple[str, str], float]) -> tuple[str, ...]:
+    """Name what is further from the truth than promised."""
+    failures = [] if trial.accepted else [f"the trial was refused: {'; '.join(trial.reasons)}"]
+    if not truth:
+        failures.append("no gait cycle was found")
+    for measure in trial.measures:
+        true = truth.get((measure.name, measure.side))
+        if true is None:
+            continue
+        error = measure.value - true
+        if measure.unit == "rad" and abs(error) > math.radians(ANGLE_LIMIT_DEG):
+            failures.append(
+                f"{measure.name} {measure.side} is {math.degrees(error):+.2f} degrees from the "
+                f"truth; at most {ANGLE_LIMIT_DEG} are promised"
+            )
+        if not abs(error) <= SIGMA_LIMIT * measure.sigma:
+            failures.append(
+                f"{measure.name} {measure.side} is {abs(error) / measure.sigma:.1f} sigma from "
+                "the truth: its interval is wrong"
+            )
+    return tuple(failures)
