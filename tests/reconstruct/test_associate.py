@@ -35,7 +35,7 @@ def test_other_phases_are_interpolated_with_their_covariance():
     phase = 0.4 / 60
     aligned = align([keypoints("a", T), keypoints("b", T + phase)])
     truth = keypoints("a", T).xy_px
-    inside = T >= phase
+    inside = phase <= T
     assert np.abs(aligned.xy_px[1] - truth)[inside].max() < 1e-10
     assert np.isnan(aligned.xy_px[1][~inside]).all()
     variance = 0.4**2 + 0.6**2
