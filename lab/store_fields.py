@@ -116,7 +116,8 @@ def _write_dataset(group: Any, name: str, kind: Any, value: Any, field: Field[An
     if array.nbytes <= _COMPACT_BYTES:
         layout.set_layout(h5py.h5d.COMPACT)
     elif array.ndim:
-        filters = {"compression": "gzip", "shuffle": True, "fletcher32": True}
+        # gzip brings a checksum of its own, also where it gains nothing.
+        filters = {"compression": "gzip", "shuffle": True}
     dataset = group.create_dataset(
         name, data=array, dtype=array.dtype, dcpl=layout, track_times=False, **filters
     )

@@ -122,7 +122,7 @@ def set_value(item, where, value):
 
 
 def test_a_checksum_guards_the_large_arrays(trial, tmp_path):
-    # Where gzip gains nothing HDF5 leaves it out, and its checksum with it.
+    # Also where there is nothing to compress.
     t = np.arange(600) * 0.01
     noise = np.random.default_rng(2).integers(0, 2**64, (600, 2), np.uint64).view(np.float64)
     path = tmp_path / "trial.h5"
