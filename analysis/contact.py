@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lab.checks import FloatArray
 
@@ -58,7 +59,7 @@ class ContactFit:
 class _Window:
     """The samples around one instant: where they stand, when, how they weigh."""
 
-    index: FloatArray
+    index: NDArray[np.intp]
     t: FloatArray
     root: FloatArray
 
@@ -187,7 +188,8 @@ def _solve(
     def solve_linear(at: FloatArray) -> FloatArray:
         linear = design(at, None)[..., : width - strides] * root[..., None]
         weighted = (y * root).reshape(-1)
-        return np.linalg.lstsq(linear.reshape(len(weighted), -1), weighted, rcond=None)[0]
+        solution = np.linalg.lstsq(linear.reshape(len(weighted), -1), weighted, rcond=None)[0]
+        return np.asarray(solution, np.float64)
 
     def misfit(at: FloatArray, linear: FloatArray) -> FloatArray:
         return ((y - design(at, None)[..., : width - strides] @ linear) * root).reshape(-1)
@@ -218,7 +220,7 @@ def _solve(
             break
     shape = linear[: axes * order].reshape(axes, order)
     jacobian = (design(instants, shape) * root[..., None]).reshape(-1, width)
-    inverse = np.linalg.pinv(jacobian.T @ jacobian, hermitian=True)
+    inverse = np.asarray(np.linalg.pinv(jacobian.T @ jacobian, hermitian=True), np.float64)
     freedom = max(jacobian.shape[0] - width, 1)
     return _Solution(
         instants=instants,

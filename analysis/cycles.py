@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ def build_cycles(events: Sequence[Event], activity: str) -> tuple[list[IndexedCy
     notes: list[str] = []
     for side, other in (("left", "right"), ("right", "left")):
         strikes = [i for i, e in enumerate(events) if e.side == side and e.kind == "foot_strike"]
-        for first, last in zip(strikes[:-1], strikes[1:], strict=True):
+        for first, last in itertools.pairwise(strikes):
             begin, end = events[first].t, events[last].t
             if end - begin > _LONGEST_STRIDE_S[activity]:
                 notes.append(

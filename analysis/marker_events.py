@@ -2,15 +2,16 @@
 
 A marker behind the toes leaves the ground well before the foot does, so rest on the ground says
 nothing of it; published features of the markers' vertical motion do. Strike: the foot centre's
-greatest downward velocity (O'Connor et al., Gait Posture 25:469, 2007, who found 16 +- 15 ms against
-force plates). Off in walking: its greatest upward velocity (the same, 9 +- 15 ms); in running: the
-forefoot marker's greatest upward acceleration (after Leitch et al., Gait Posture 33:130, 2011).
+greatest downward velocity (O'Connor et al., Gait Posture 25:469, 2007, who found 16 +- 15 ms
+against force plates). Off in walking: its greatest upward velocity (the same, 9 +- 15 ms); in
+running: the forefoot marker's greatest upward acceleration (after Leitch et al., Gait Posture
+33:130, 2011).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.signal import butter, filtfilt
+from scipy.signal import butter, sosfiltfilt
 
 from analysis.segments import Body
 from lab.checks import FloatArray
@@ -67,5 +68,5 @@ def _lowpass(t: FloatArray, height: FloatArray) -> FloatArray:
     bridged = np.interp(t, t[seen], height[seen])
     if rate <= 2.2 * _CUTOFF_HZ:
         return bridged
-    b, a = butter(2, _CUTOFF_HZ / (rate / 2))
-    return filtfilt(b, a, bridged)
+    sections = butter(2, _CUTOFF_HZ / (rate / 2), output="sos")
+    return sosfiltfilt(sections, bridged)

@@ -173,7 +173,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     Definition(
         "pelvic_drop_peak", "rad", ("pelvis_obliquity",), (),
         lambda w, s: peak(_drop(w, s)),
-        f"Largest value in stance of the {_OBLIQUITY}, + with the swing side lower; mean over cycles.",
+        f"Largest value in stance of the {_OBLIQUITY}, + with the swing side lower.",
     ),
     Definition(
         "pelvic_drop_midstance", "rad", ("pelvis_obliquity",), (),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.error
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -165,7 +166,7 @@ class _Detector:
         gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
         if self.board.inverted:
             gray = 255 - gray
-        gray = np.ascontiguousarray(gray)
+        gray = np.ascontiguousarray(gray, np.uint8)
         found = self._find_upright(gray)
         if found is None:
             # A print on glass or thin paper is seen from behind as its mirror image.
@@ -264,7 +265,7 @@ def _open(path: Path) -> Any:
         raise FileError("there is no such video", where=str(path), remedy="Check the path.")
     try:
         container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
+    except (av.error.FFmpegError, OSError) as error:
         raise FileError(
             "not a video, or its end is missing", where=str(path), remedy="Copy or record it again."
         ) from error
@@ -297,7 +298,7 @@ def _frames(
                     )
                 time = float(frame.time) if wanted is None else wanted[index]
                 yield time, total, frame.to_ndarray(format="gray")
-        except av.FFmpegError as error:
+        except av.error.FFmpegError as error:
             raise FileError(
                 f"damaged after frame {index}", where=str(path), remedy="Record it again."
             ) from error

@@ -1,4 +1,4 @@
-"""Everything on a simulated lab: board filmed, rig calibrated, person filmed, report, truth beside."""
+"""Everything on a simulated lab: board, rig, person, report, and the truth beside it."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ def draw_errors(
 ) -> FloatArray | None:
     """Draw errors of the points, (count, T, K, 3) m.
 
-    Noise is drawn anew for every point and frame from `Points3D.cov`; the calibration's error is one
-    draw of the whole rig, carried to the points by their derivative, the same throughout a draw.
+    Noise is drawn anew for every point and frame from `Points3D.cov`; the calibration's error is
+    one draw of the whole rig, carried to the points by their derivative, the same throughout.
 
     Args:
         points: T frames, K points.
@@ -30,7 +30,7 @@ def draw_errors(
     if not np.isfinite(points.cov).any():
         return None
     rng = np.random.default_rng(seed)
-    known = np.isfinite(points.cov).all((-1, -2)) & np.isfinite(points.xyz).all(-1)
+    known = np.isfinite(points.cov.sum(axis=(-1, -2)) + points.xyz.sum(axis=-1))
     values, vectors = np.linalg.eigh(np.where(known[..., None, None], points.cov, 0.0))
     root = vectors * np.sqrt(np.clip(values, 0, None))[..., None, :]
     errors = np.einsum("tkij,btkj->btki", root, rng.standard_normal((count, *points.xyz.shape)))

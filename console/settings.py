@@ -12,14 +12,14 @@ from lab.errors import FileError, LabError
 TRIAL_FILE = "trial.toml"
 
 TEMPLATE = """\
-# One trial of one person. Lines that begin with # are explanations or settings left at their default.
+# One trial of one person. Lines that begin with # are explanations, or settings left as they are.
 
 [trial]
 patient = "{patient}"               # a code, never a name
 activity = "walk"              # walk or run
 # treadmill_speed_m_s = 3.0    # on a treadmill; leave out overground
 # recorded = "2026-03-14"      # date of the recording
-# static = "../static"         # folder of a standing trial: drop and lean are then also given against it
+# static = "../static"         # a standing trial: drop and lean are then also given against it
 rig = "../rigs/lab/calibration.h5"
 
 # One section a camera. Keypoints: columns t,name,x_px,y_px,score; t in s on the lab clock,

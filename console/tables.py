@@ -38,11 +38,11 @@ def show_trial(trial: Trial, record: Path, report: Path) -> None:
 def show_truth(trial: Trial, truth: Mapping[tuple[str, str], float]) -> None:
     """Print measures beside what they truly are."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, justify in (
-        ("measure", "left"), ("side", "left"), ("measured ± 95 %", "right"), ("truth", "right"),
-        ("error", "right"), ("unit", "left"),
-    ):  # fmt: skip
-        table.add_column(name, justify=justify)
+    table.add_column("measure")
+    table.add_column("side")
+    for name in ("measured ± 95 %", "truth", "error"):
+        table.add_column(name, justify="right")
+    table.add_column("unit")
     for measure in trial.measures:
         key = (measure.name, measure.side)
         if key not in truth:

@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from console.cli import main
+
+
+@pytest.mark.parametrize("verb", [["board"], ["node"], ["capture"], ["console"], ["rig", "check"]])
+def test_a_verb_of_a_later_version_refuses_with_one_sentence(verb, capsys):
+    assert main([*verb, "--json"]) == 2
+    answer = capsys.readouterr()
+    assert "later version" in json.loads(answer.out)["error"]["what"]
+    assert len(answer.err.strip().splitlines()) == 1
+
+
+def test_an_error_is_one_readable_message(tmp_path, capsys):
+    assert main(["process", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "there is no trial.toml" in error
+    assert "Traceback" not in error
+
+
+def test_debug_shows_where(tmp_path):
+    with pytest.raises(Exception, match=r"no trial\.toml"):
+        main(["process", str(tmp_path), "--debug"])
+
+
+def test_a_new_trial_is_commented_and_read_back(tmp_path, capsys):
+    folder = tmp_path / "P017"
+    assert main(["trial", "new", str(folder), "--patient", "P017"]) == 0
+    assert 'patient = "P017"' in (folder / "trial.toml").read_text()
+    assert main(["trial", "new", str(folder)]) == 2
+    assert "a trial already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ('activity = "walk"', "activity"),
+        ('patient = "P001"', "patient"),
+        ('rig = "../rigs/lab/calibration.h5"', "no rig"),
+    ],
+)
+def test_a_bad_setting_is_named(tmp_path, capsys, change, said):
+    main(["trial", "new", str(tmp_path / "a")])
+    path = tmp_path / "a" / "trial.toml"
+    key = change.split(" =")[0]
+    path.write_text(path.read_text().replace(change, f'{key} = ""'))
+    capsys.readouterr()
+    assert main(["process", str(tmp_path / "a"), "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert said in error["what"]
+    assert str(path) in error["where"]
+
+
+def test_a_setting_that_does_not_exist_is_named(tmp_path, capsys):
+    main(["trial", "new", str(tmp_path / "a")])
+    path = tmp_path / "a" / "trial.toml"
+    path.write_text(path.read_text().replace("[trial]", "[trial]\nspeed = 3"))
+    assert main(["process", str(tmp_path / "a")]) == 2
+    assert "speed" in capsys.readouterr().err
+
+
+def test_doctor_finds_this_machine_healthy(capsys):
+    assert main(["doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["healthy"]
