@@ -144,7 +144,7 @@ def _join(estimate: Estimate, test: Foretelling, joins: BoolArray) -> Estimate:
 def misfit(s: Sightlines, used: BoolArray, estimate: Estimate) -> FloatArray:
     """Return the sum of squared standardised residuals (N,) of the used views."""
     total = np.zeros(used.shape[1])
-    for c in range(len(s.cameras)):
+    for c in np.flatnonzero(used.any(1)).tolist():
         x, y = look(s, c, estimate.xyz.T).residual
         xx, xy, yy = s.information[c].T
         square = xx * x * x + 2 * xy * x * y + yy * y * y

@@ -17,7 +17,6 @@ from lab.camera import Camera
 from lab.checks import FloatArray
 from lab.lens_model import distort
 
-_REWEIGHTINGS = 2
 _STEPS = 6
 _CONVERGED_M = 1e-9
 
@@ -151,35 +150,23 @@ def _masked(s: Sightlines, c: int, used: NDArray[np.bool_]) -> FloatArray:
 
 
 def start(s: Sightlines, used: NDArray[np.bool_]) -> FloatArray:
-    """Return points (3, N) by the linear method, weighted by information and depth.
+    """Return points (3, N) by the linear method, weighted by information.
 
     Each view asks that R1 X + t1 = x (R3 X + t3), and likewise in y (the direct linear
-    transform: Hartley and Sturm, CVIU 68:146, 1997, section 5.1, inhomogeneous); divided by the
-    depth found in the round before, its residual is that in x and y (their section 5.2).
+    transform: Hartley and Sturm, CVIU 68:146, 1997, section 5.1, inhomogeneous). Its residual is
+    that in x and y times the depth, so far cameras count too much: good enough to start from.
     """
-    depth = np.ones(s.seen.shape)
     middle = np.mean([camera.centre for camera in s.cameras], axis=0)
-    xyz = np.zeros((3, s.seen.shape[1]))
-    for _ in range(_REWEIGHTINGS):
-        h, g = np.zeros((6, s.seen.shape[1])), np.zeros((3, s.seen.shape[1]))
-        for c, camera in enumerate(s.cameras):
-            turn = camera.cam_from_lab.rotation
-            # Counted from the middle of the cameras, for the sake of rounding.
-            t = camera.cam_from_lab.transform(middle)
-            x, y = s.xy[c].T
-            rows = (
-                turn[0][:, None] - x * turn[2][:, None],
-                turn[1][:, None] - y * turn[2][:, None],
-            )
-            e = (x * t[2] - t[0], y * t[2] - t[1])
-            accumulate(h, g, rows, e, _masked(s, c, used) / depth[c] ** 2)
-        xyz = times_symmetric(inverse_symmetric(h), g)
-        for c, camera in enumerate(s.cameras):
-            turn = camera.cam_from_lab.rotation
-            z = turn[2] @ xyz + camera.cam_from_lab.transform(middle)[2]
-            # A view from behind has no depth; the gate will have its say.
-            depth[c] = np.where(np.abs(z) > 1e-6, np.abs(z), 1.0)
-    return xyz + middle[:, None]
+    h, g = np.zeros((6, s.seen.shape[1])), np.zeros((3, s.seen.shape[1]))
+    for c in np.flatnonzero(used.any(1)).tolist():
+        camera = s.cameras[c]
+        turn = camera.cam_from_lab.rotation
+        # Counted from the middle of the cameras, for the sake of rounding.
+        t = camera.cam_from_lab.transform(middle)
+        x, y = s.xy[c].T
+        rows = (turn[0][:, None] - x * turn[2][:, None], turn[1][:, None] - y * turn[2][:, None])
+        accumulate(h, g, rows, (x * t[2] - t[0], y * t[2] - t[1]), _masked(s, c, used))
+    return times_symmetric(inverse_symmetric(h), g) + middle[:, None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,7 +204,7 @@ def solve(s: Sightlines, used: NDArray[np.bool_], *, steps: int = _STEPS) -> Est
         inverse = np.full((6, xyz.shape[1]), np.nan)
         for _ in range(steps):
             h, g = np.zeros((6, xyz.shape[1])), np.zeros_like(xyz)
-            for c in range(len(s.cameras)):
+            for c in np.flatnonzero(used.any(1)).tolist():
                 view = look(s, c, xyz)
                 # Only a used view may turn the point into NaN.
                 e = np.where(used[c], view.residual, 0.0)
@@ -244,21 +231,24 @@ def refine(
     """
     xyz = xyz.T.copy()
     inverse = np.full((6, xyz.shape[1]), np.nan)
+    moving = np.arange(xyz.shape[1])
     with np.errstate(all="ignore"):
         for _ in range(_STEPS):
-            h, g = np.zeros((6, xyz.shape[1])), np.zeros_like(xyz)
+            h, g = np.zeros((6, len(moving))), np.zeros((3, len(moving)))
             for c, camera in enumerate(s.cameras):
-                on = used[c]
-                seen = camera.project_with_jacobians(xyz.T[on])
-                e = (s.xy_px[c, on] - seen.xy_px).T
-                part_h, part_g = np.zeros((6, on.sum())), np.zeros((3, on.sum()))
+                on = used[c, moving]
+                which = moving[on]
+                seen = camera.project_with_jacobians(xyz[:, which].T)
+                e = (s.xy_px[c, which] - seen.xy_px).T
+                part_h, part_g = np.zeros((6, len(which))), np.zeros((3, len(which)))
                 rows = (seen.by_point[:, 0].T, seen.by_point[:, 1].T)
-                accumulate(part_h, part_g, rows, e, information_px[c, on].T)
+                accumulate(part_h, part_g, rows, e, information_px[c, which].T)
                 h[:, on] += part_h
                 g[:, on] += part_g
-            inverse = inverse_symmetric(h)
-            step = times_symmetric(inverse, g)
-            xyz = xyz + step
-            if not (np.abs(step) > _CONVERGED_M).any():
+            inverse[:, moving] = inverse_symmetric(h)
+            step = times_symmetric(inverse[:, moving], g)
+            xyz[:, moving] += step
+            moving = moving[(np.abs(step) > _CONVERGED_M).any(0)]
+            if not len(moving):
                 break
     return Estimate(xyz.T, inverse.T)

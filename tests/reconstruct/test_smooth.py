@@ -216,3 +216,11 @@ def test_same_input_same_bytes(recording):
     first, second = Smoother(recording).points, Smoother(recording).points
     assert first.xyz.tobytes() == second.xyz.tobytes()
     assert first.cov.tobytes() == second.cov.tobytes()
+
+
+def test_neighbouring_frames_of_a_slow_recording_are_no_gap():
+    rng = np.random.default_rng(9)
+    t = np.arange(60) / 5
+    xyz = np.cumsum(rng.normal(0, 0.01, (60, 2, 3)), axis=0)
+    smooth = Smoother(Points3D(NAMES, t, xyz, np.full((60, 2, 3, 3), np.nan))).points
+    assert np.isfinite(smooth.xyz).all()
