@@ -102,7 +102,7 @@ def foretell(s: Sightlines, c: int, estimate: Estimate, inside: BoolArray) -> Fo
     The residual r of a view that took part has covariance C - J P J', that of a view that did not
     has C + J P J'; r' cov^-1 r is in both cases the squared distance from the foretelling of the
     other views (the deleted residual: Cook and Weisberg, Residuals and Influence in Regression,
-    1982, section 2.2.1).
+    1982).
 
     Args:
         s: The sightlines.

@@ -77,7 +77,7 @@ def estimate_noise(
 
     A detector's scores serve as first weights only; from then on the views that agree are found
     with the noise so far, and the noise is the median of their standardised residuals (so the
-    redundancy of each residual is accounted for: Foerstner, Z Vermessungswesen 104:446, 1979),
+    redundancy of each residual is accounted for: Foerstner, Allg Vermessungs-Nachr 86:446, 1979),
     until it no longer changes; then, once, their root mean square. Few residuals are drawn
     towards the joint's noise in all cameras.
 

@@ -153,7 +153,7 @@ def start(s: Sightlines, used: NDArray[np.bool_]) -> FloatArray:
     """Return points (3, N) by the linear method, weighted by information.
 
     Each view asks that R1 X + t1 = x (R3 X + t3), and likewise in y (the direct linear
-    transform: Hartley and Sturm, CVIU 68:146, 1997, section 5.1, inhomogeneous). Its residual is
+    transform: Hartley and Sturm, CVIU 68:146, 1997, section 5, inhomogeneous). Its residual is
     that in x and y times the depth, so far cameras count too much: good enough to start from.
     """
     middle = np.mean([camera.centre for camera in s.cameras], axis=0)

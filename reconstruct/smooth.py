@@ -8,9 +8,9 @@ x minimises
 
 (Whittaker, Proc Edinburgh Math Soc 41:63, 1923; Reinsch, Numer Math 10:177, 1967). This is the
 posterior mean when the jerk is white noise, so lam is found by restricted maximum likelihood,
-with the scale of C left free (Wahba, Ann Statist 13:1378, 1985, section 2): errors that last over
+with the scale of C left free (Wahba, Ann Statist 13:1378, 1985): errors that last over
 many frames look like movement and are not taken for noise. "Twicing" (Tukey, Exploratory Data
-Analysis, 1977, chapter 16; Stuetzle and Mittal, 1979) adds the smoothed residual, so that the bias
+Analysis, 1977; Stuetzle and Mittal, 1979) adds the smoothed residual, so that the bias
 at low frequencies goes with the twelfth power of frequency, not the sixth.
 
 The result is linear in y once lam is found: the same operator serves the data and any replicate.
@@ -124,8 +124,7 @@ class Smoother:
         for k, fit in enumerate(self._fits):
             if fit is not None:
                 seen = fit.system.seen_frames
-                smooth = fit.system.smooth(xyz[:, seen, k].transpose(1, 2, 0))
-                result[:, fit.system.frames, k] = smooth.transpose(2, 0, 1)
+                result[:, fit.system.frames, k] = fit.system.smooth(xyz[:, seen, k])
         return result
 
     @cached_property
@@ -159,7 +158,7 @@ def _fit(points: Points3D, k: int, max_gap_s: float, order: int, undersmooth: fl
     system = SplineSystem(
         points.t, stretches, np.asarray(np.linalg.inv(cov / size), np.float64), order
     )
-    y = points.xyz[seen, k][..., None]
+    y = points.xyz[None, seen, k]
     low = np.log(weight_of_half_gain(_FASTEST, order))
     high = np.log(weight_of_half_gain(_SLOWEST, order))
     best = minimize_scalar(

@@ -80,15 +80,17 @@ class SplineSystem:
         after = np.searchsorted(self._seen, unseen)
         before = after - 1
         t0, t1 = self._times[self._seen[before]], self._times[self._seen[after]]
-        share = ((self._times[unseen] - t0) / (t1 - t0))[:, None, None]
+        share = ((self._times[unseen] - t0) / (t1 - t0))[:, None]
         self._unseen, self._before, self._after, self._share = unseen, before, after, share
 
     def _filled(self, y: FloatArray) -> FloatArray:
-        """Take values (n, 3, B) of the seen frames to all frames (N, 3, B), gaps by lines."""
-        full = np.empty((len(self.frames), *y.shape[1:]))
-        full[self._seen] = y
+        """Take values (B, n, 3) of the seen frames to all frames (B, N, 3), gaps by lines."""
+        full = np.empty((len(y), len(self.frames), 3))
+        full[:, self._seen] = y
         if len(self._unseen):
-            full[self._unseen] = (1 - self._share) * y[self._before] + self._share * y[self._after]
+            full[:, self._unseen] = (1 - self._share) * y[:, self._before] + self._share * y[
+                :, self._after
+            ]
         return full
 
     def factor(self, lam: float) -> None:
@@ -104,19 +106,24 @@ class SplineSystem:
         self._lam = lam
 
     def _rough(self, values: FloatArray) -> FloatArray:
-        """Return A^-1 lam P values, the part that one smoothing takes away, (N, 3, B)."""
-        n, _, replicates = values.shape
-        pushed = self._lam * (self._penalty @ values.reshape(n, -1))
+        """Return A^-1 lam P values, the part that one smoothing takes away, (B, N, 3)."""
+        n = len(self.frames)
+        bands = self._lam * self._bands[:, :, None]
+        pushed = bands[0] * values
+        for d in range(1, self.order + 1):
+            pushed[:, d:] += bands[d, : n - d] * values[:, :-d]
+            pushed[:, :-d] += bands[d, : n - d] * values[:, d:]
+        # One right-hand side a replicate, each contiguous as LAPACK wants it.
         solved = cho_solve_banded(
             (self._factor, True),
-            pushed.reshape(3 * n, replicates),
+            pushed.reshape(-1, 3 * n).T,
             overwrite_b=True,
             check_finite=False,
         )
-        return solved.reshape(values.shape)
+        return solved.T.reshape(values.shape)
 
     def smooth(self, y: FloatArray) -> FloatArray:
-        """Smooth values (n, 3, B) of the seen frames, twice; all frames (N, 3, B).
+        """Smooth values (B, n, 3) of the seen frames, twice; all frames (B, N, 3).
 
         Written as y minus what is rough in it: a polynomial below the order passes unchanged
         whatever lam is, and the fill of the gaps falls out.
@@ -127,15 +134,15 @@ class SplineSystem:
     def deviance(self, lam: float, y: FloatArray) -> tuple[float, float]:
         """Return -2 ln restricted likelihood (up to a constant) and the noise scale, at lam.
 
-        The scale of the noise is profiled out: Wahba, Ann Statist 13:1378 (1985), equation 1.6.
+        The scale of the noise is profiled out: Wahba, Ann Statist 13:1378 (1985).
         """
         self.factor(lam)
         full = self._filled(y)
         rough = self._rough(full)
         smooth = full - rough
-        residual = rough[self._seen, :, 0]
+        residual = rough[0, self._seen]
         misfit = float(np.einsum("ni,nij,nj->", residual, self._information, residual))
-        bent = self._difference @ smooth[..., 0]
+        bent = self._difference @ smooth[0]
         scale = (misfit + lam * float((bent**2).sum())) / self._freedom
         positive = max(scale, np.finfo(float).tiny)
         log_determinant = 2 * float(np.log(self._factor[0]).sum())
@@ -161,11 +168,11 @@ class SplineSystem:
         position = np.arange(n) % apart
         for start in range(0, min(apart, n), 64):
             width = min(64, min(apart, n) - start)
-            impulses = np.zeros((n, 3, width, 3))
+            impulses = np.zeros((width, 3, n, 3))
             chosen = np.flatnonzero((position >= start) & (position < start + width))
-            impulses[chosen, :, position[chosen] - start] = roots[chosen]
-            answer = self.smooth(impulses.reshape(n, 3, -1))
-            result += np.einsum("nib,njb->nij", answer, answer)
+            impulses[position[chosen] - start, :, chosen] = roots[chosen].swapaxes(1, 2)
+            answer = self.smooth(impulses.reshape(-1, n, 3)).transpose(1, 2, 0)
+            result += answer @ answer.swapaxes(1, 2)
         return (result + result.swapaxes(1, 2)) / 2
 
     def _impulse_distance(self, reach: float) -> int:

@@ -243,3 +243,17 @@ def test_a_camera_that_the_rig_lacks_is_named(make_ring, see, body):
     seen = replace(see(make_ring(3), body), cameras=("cam01", "cam02", "elsewhere"))
     with pytest.raises(LabError, match=r"keypoints of elsewhere.*cam01, cam02, cam03"):
         triangulate(make_ring(3), seen)
+
+
+def test_a_weak_pair_does_not_decide(make_ring, see):
+    """On the line between two facing cameras a third, wrong, is as good as the fourth, right."""
+    rig = make_ring(4)
+    rng = np.random.default_rng(37)
+    middle = (rig.cameras[0].centre + rig.cameras[2].centre) / 2
+    along = rig.cameras[2].centre - rig.cameras[0].centre
+    truth = np.tile(middle, (50, 1, 1)) + 0.1 * rng.normal(size=(50, 1, 1)) * along / 8
+    xy = see(rig, truth, 1.0).xy_px.copy()
+    xy[1] = rig.cameras[1].project(truth + 0.3 * along / 8)
+    seen = replace(see(rig, truth, 1.0), xy_px=xy + rng.normal(0, 1, xy.shape))
+    result = triangulate(rig, seen)
+    assert np.isnan(result.points.xyz[..., 0]).mean() > 0.9
