@@ -20,7 +20,7 @@ from simulation.rotations import rotate
 from simulation.skeleton import Body
 from simulation.stance import Planted
 
-_CLEARANCE = 0.007  # of the height of the person: 12 mm at 1.75 m
+_CLEARANCE = 0.006  # of the height of the person: 10 mm at 1.75 m
 _LIFT, _LIFTS = np.deg2rad(2.0), 16
 _STRAIGHT = 0.004  # bend of a knee of 5 degrees
 _STENCIL = 0.25e-3 * np.arange(-2, 3)  # s
@@ -163,7 +163,7 @@ def _clearance(path: FootPath) -> FloatArray:
     toe = heel + toe_from_heel(pitch, yaw, body.foot)
     over = np.minimum(heel[:, 2], toe[:, 2]).reshape(n, -1) - body.sole
     # Near its ends a swing has to come down: there it only must not go through the floor.
-    middle = (share > 0.2) & (share < 0.85)
+    middle = (share > 0.2) & (share < 0.6)
     over[:, ~middle] += _CLEARANCE * body.height + 1e-9
     return over.min(axis=1)
 
@@ -220,7 +220,9 @@ def _join_swings(planted: Planted, hip: HipPath, lift: FloatArray) -> FootPath:
         hip,
         forward=(join(off, strike, first[0], last[0]),),
         sideways=(join(off, strike, first[1], last[1]),),
-        bend=_through_peak(off, duration, first[2], last[2], bend, style.swing_knee_at),
+        bend=_settle(
+            off, duration, first[2], last[2], bend, style.swing_knee_at, style.swing_settled_at
+        ),
         ankle_angle=_through_peak(off, duration, first[3], last[3], ankle, 0.55),
     )
 
@@ -242,3 +244,20 @@ def _through_peak(
     fall = (peak - last[:, 0]) / ((1 - fraction) * length) ** 2
     state[:, 2] = -(np.pi**2) / 4 * (rise + fall)
     return join(off, middle, first, state), join(middle, off + length, state, last)
+
+
+def _settle(
+    off: FloatArray,
+    length: FloatArray,
+    first: FloatArray,
+    last: FloatArray,
+    peak: FloatArray,
+    fraction: float,
+    settled: float,
+) -> tuple[Quintics, ...]:
+    """Join (n, 3) states through a level peak, the last part of the swing at an even rate."""
+    rest = (1 - settled) * length
+    begin = np.stack([last[:, 0] - last[:, 1] * rest, last[:, 1], np.zeros_like(rest)], axis=-1)
+    rising, falling = _through_peak(off, settled * length, first, begin, peak, fraction / settled)
+    strike = off + length
+    return rising, falling, join(strike - rest, strike, begin, last)

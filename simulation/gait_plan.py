@@ -19,8 +19,8 @@ from simulation.stance import Planted, Steps, plant
 _GRAVITY = 9.81
 _LATE, _LATE_WEIGHT = 0.75, 0.3
 _SPARE_STRIDES = 4  # before and after the recording, so that every curve is smooth in it
-# Least knee flexion in stance: at strike, where a straight leg would buckle at once, through it, and
-# at off, where hip and ankle part quickly.
+# Least knee flexion in stance: at strike, where a straight leg would buckle at once, through it,
+# and at off, where hip and ankle part quickly.
 _MIN_KNEE_AT = (0.0, 0.15, 0.7, 1.0)
 _MIN_KNEE = {"walk": np.deg2rad([5, 5, 5, 15.0]), "run": np.deg2rad([13, 10, 8, 15.0])}
 _MAX_LOWERING = 0.08  # of the leg's length
@@ -127,7 +127,10 @@ def _stance_samples(planted: Planted, n: int) -> tuple[IndexArray, FloatArray, F
 def _fit_height(
     ride: Ride, body: Body, planted: dict[str, Planted], schedule: Schedule
 ) -> FloatArray:
-    """Fit the height of the pelvis to the knees wanted in stance and, running, to free fall."""
+    """Fit the height of the pelvis to the knees wanted in stance.
+
+    Running, its rise and fall is fitted too, to the knees and to free fall in flight.
+    """
     style = ride.curves.style
     rows, wanted = [], []
     knots = np.linspace(0, 1, len(style.stance_knee))
@@ -154,7 +157,13 @@ def _fit_height(
         factor = -(rate**2) * np.array([0, 1, 1, 4, 4])
         rows.append(_BALLISTIC_WEIGHT * harmonics(phi) * factor)
         wanted.append(np.full(len(phi), -_BALLISTIC_WEIGHT * _GRAVITY))
-    return np.linalg.lstsq(np.concatenate(rows), np.concatenate(wanted), rcond=None)[0]
+    basis, target = np.concatenate(rows), np.concatenate(wanted)
+    if style.activity == "run":
+        return np.linalg.lstsq(basis, target, rcond=None)[0]
+    # A walker vaults over the leg: highest in mid-stance, lowest at each strike.
+    height = np.array([0.0, -style.bob, 0.0, 0.0, 0.0])
+    height[0] = np.linalg.lstsq(basis[:, :1], target - basis @ height, rcond=None)[0][0]
+    return height
 
 
 def _lower_to_reach(ride: Ride, body: Body, planted: dict[str, Planted]) -> Ride:

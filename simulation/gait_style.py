@@ -32,10 +32,12 @@ class Style:
         flat_at, rise_at: Fractions of stance at which the foot lies flat and the heel rises.
         off_pitch: rad, toe against heel at foot off (negative: heel up).
         off_acceleration: m/s^2, of the toe just after foot off: forward, up.
+        bob: m, half the rise and fall of the pelvis in a step; only walking, a run's is fitted.
         stance_knee: rad, knee flexion wanted at equal steps of stance from strike to off; the
             height of the pelvis is fitted to it.
         swing_knee, swing_knee_at: Peak of knee flexion in swing, rad, and its fraction of swing;
             the peak is raised where the foot would not clear the ground.
+        swing_settled_at: Fraction of swing from which the knee comes to strike at an even rate.
         swing_ankle: rad, dorsiflexion in mid-swing.
         obliquity_amplitude, obliquity_offset: rad; a positive offset adds to the drop in left
             stance and takes from it in right stance.
@@ -65,9 +67,11 @@ class Style:
     rise_at: float
     off_pitch: float
     off_acceleration: tuple[float, float]
+    bob: float
     stance_knee: tuple[float, ...]
     swing_knee: float
     swing_knee_at: float
+    swing_settled_at: float
     swing_ankle: float
     obliquity_amplitude: float
     obliquity_offset: float
@@ -101,6 +105,8 @@ class Style:
             )
         if not 0 < self.flat_at < self.rise_at < 1:
             raise ValueError("Style: flat_at and rise_at must rise within 0 to 1")
+        if not 0 < self.swing_knee_at < self.swing_settled_at < 1:
+            raise ValueError("Style: swing_knee_at and swing_settled_at must rise within 0 to 1")
         if not self.stride_time > 0:
             raise ValueError("Style.stride_time must be positive")
         if not 0 <= self.stride_time_cv <= 0.05 or not 0 <= self.amplitude_cv <= 0.2:
@@ -116,27 +122,29 @@ def walking_style(speed_m_s: float, height_m: float) -> Style:
     scale = height_m / 1.75
     quickness = speed_m_s / (1.2 * np.sqrt(scale))
     stride_time = 1.08 * np.sqrt(scale) * quickness**-0.5
-    stance_fraction = float(np.clip(0.625 - 0.05 * (quickness - 1), 0.58, 0.66))
+    stance_fraction = float(np.clip(0.618 - 0.05 * (quickness - 1), 0.58, 0.66))
     travel = speed_m_s * stride_time * stance_fraction
     return Style(
         activity="walk",
         stride_time=float(stride_time),
         stance_fraction=stance_fraction,
-        strike_ahead=float(0.4 * travel - 0.09 * scale),
+        strike_ahead=float(0.4 * travel - 0.055 * scale),
         step_width=0.10 * scale,
         toe_out=_deg(6),
-        strike_pitch=_deg(18),
-        strike_speed=0.45 * speed_m_s,
+        strike_pitch=_deg(16.5),
+        strike_speed=0.37 * speed_m_s,
         strike_acceleration=-20.0,
-        strike_extension=0.33,
-        flat_at=0.2,
-        rise_at=0.565,
-        off_pitch=_deg(-61),
+        strike_extension=0.14,
+        flat_at=0.225,
+        rise_at=0.645,
+        off_pitch=_deg(-58),
         off_acceleration=(10.0, 10.0),
-        stance_knee=tuple(np.deg2rad([8, 11, 18, 6, 2, 6, 6, 40])),
+        bob=float(0.018 * scale * (travel / (0.8 * scale)) ** 2),
+        stance_knee=tuple(np.deg2rad([8, 17, 15, 10, 8, 11, 15, 38])),
         swing_knee=_deg(62),
-        swing_knee_at=0.38,
-        swing_ankle=_deg(6),
+        swing_knee_at=0.26,
+        swing_settled_at=0.91,
+        swing_ankle=_deg(7),
         obliquity_amplitude=_deg(4.5),
         obliquity_offset=_deg(0.6),
         tilt=_deg(10),
@@ -178,9 +186,11 @@ def running_style(speed_m_s: float, height_m: float) -> Style:
         rise_at=0.50,
         off_pitch=_deg(-56),
         off_acceleration=(26.0, 28.0),
+        bob=0.0,
         stance_knee=tuple(np.deg2rad([17, 31, 40, 42, 38, 33, 29, 28])),
         swing_knee=_deg(98),
         swing_knee_at=0.48,
+        swing_settled_at=0.95,
         swing_ankle=_deg(0),
         obliquity_amplitude=_deg(5),
         obliquity_offset=_deg(0.7),

