@@ -147,10 +147,9 @@ def _paste(
 ) -> None:
     """Draw the print, unblurred, over the part of the canvas in the box."""
     x, y = _nodes(box, lab_from_plane, camera)
+    texture = _shrink(texture, size_m, x, y, supersample)
     if lab_from_plane.inverse().transform(camera.centre)[2] >= 0:
-        texture = np.full((8, 8), _BACK, np.uint8)
-    else:
-        texture = _shrink(texture, size_m, x, y, supersample)
+        texture = np.full_like(texture, _BACK)
     rows, columns = texture.shape
     to_x = _spread(x * (columns / size_m[0]) - 0.5, box, supersample)
     to_y = _spread(y * (rows / size_m[1]) - 0.5, box, supersample)
