@@ -214,7 +214,7 @@ def _join_swings(planted: Planted, hip: HipPath, lift: FloatArray) -> FootPath:
         raise ValueError("the leg does not reach the ground: take a shorter stride or stance")
     duration = strike - off
     bend = _bend_from_knee(style.swing_knee + lift)
-    ankle = np.full(n, style.swing_ankle) + lift / 4
+    ankle = np.full(n, style.swing_ankle) + lift / 2
     return FootPath(
         planted,
         hip,

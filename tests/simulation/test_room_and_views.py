@@ -141,8 +141,14 @@ def test_points_outside_or_behind_are_missing_and_unknown_noise_is_nan():
     camera = treadmill_room(1).cameras[0]
     out = camera.centre + 2.0 * np.array([0, 0, 1.0])
     behind = 2 * camera.centre - np.array([0, 0, 0.9])
-    folded = camera.centre + np.array([5.0, 0.01, 0.0])
-    assert np.isnan(seen_pixels(camera, np.stack([out, behind, folded]))).all()
+    assert np.isnan(seen_pixels(camera, np.stack([out, behind]))).all()
+    # Beyond where this strong lens turns back, the polynomial alone would put a point in the image.
+    strong = ring(
+        1, radius_m=4, height_m=1, target=(0, 0, 1), focal_px=500, coefficients=(-0.4, 0, 0, 0, 0)
+    ).cameras[0]
+    folded = strong.cam_from_lab.inverse().transform([[1.45, 0.0, 1.0], [0.4, 0.0, 1.0]])
+    assert (strong.project(folded)[:, 0] < 1279).all()
+    np.testing.assert_array_equal(np.isnan(seen_pixels(strong, folded))[:, 0], [True, False])
     points = Points3D(("nose",), [0.0], [[[0, 0, 1.0]]], np.zeros((1, 1, 3, 3)))
     (view,) = observe(points, treadmill_room(1), rng=rng(), noise_known=False, **CLEAN)
     assert np.isnan(view.cov_px).all()

@@ -131,3 +131,13 @@ def test_true_cycles_follow_the_order_of_the_activity(runner, walker):
         assert len(cycles) >= 6
         for c in cycles:
             assert (np.diff([getattr(c, name) for name in order]) > 0).all()
+
+
+def test_the_knee_of_a_walker_peaks_in_loading_not_at_off(walker):
+    c = next(c for c in true_cycles(walker) if c.side == "left")
+    knee = dense(walker, "knee_flexion_left", c.strike, c.off)
+    values = true_cycle_values(walker, [c])
+    assert values["knee_flexion_peak_stance", "left"][0] == pytest.approx(
+        knee[250:3951].max(), abs=1e-4
+    )
+    assert knee.max() > knee[250:3951].max() + np.deg2rad(3)
