@@ -28,6 +28,7 @@ _FARTHEST_M = 100.0
 # Qualisys writes lengths in mm and pixels in 1/64 px (its sub-pixel unit).
 _QCA_MM = 0.001
 _QCA_SUBPIXELS = 64.0
+_QCA_ORIGIN_PX = 0.5
 _NOT_ORTHONORMAL = 1e-4
 
 
@@ -70,9 +71,14 @@ def read_qca(path: Path | str) -> Rig:
 
     The rows of the stored rotation are the camera's axes in the lab; x points right, y up and z
     backwards in the image, so the view is turned by 180 degrees about x to get OpenCV's axes. The
-    stored position is the camera's centre in mm. Pixels are in 1/64 px. The format's field of view
-    and its largest sensor coordinate are the index of the last pixel (1087 for 1088 columns), so
-    its origin is the centre of the top-left pixel as it is ours, and nothing is added.
+    stored position is the camera's centre in mm. Pixels are in 1/64 px, counted from the corner of
+    the top-left pixel, so half a pixel is taken off. Evidence for the origin: four marks of a
+    static platform seen by the four cameras of Pose2Sim's demo reproject to 0.36 px per axis with
+    half a pixel off, 0.51 px with none, 0.61 px with a whole one.
+
+    The principal points of a file turned upright may be those of before the turn, mirrored; the
+    file does not say so (in the same demo they are, which costs 7 px). Where keypoints are at
+    hand, `turned.settle_principal_points` finds it out.
 
     Returns:
         The rig in the lab frame of the file (z up), its covariance NaN.
@@ -116,8 +122,8 @@ def _qca_camera(element: ElementTree.Element, name: str, where: str) -> Camera:
     intrinsics = [
         _number(lens, "focalLengthU", where) / _QCA_SUBPIXELS,
         _number(lens, "focalLengthV", where) / _QCA_SUBPIXELS,
-        u - left,
-        v - top,
+        u - _QCA_ORIGIN_PX - left,
+        v - _QCA_ORIGIN_PX - top,
         _number(lens, "radialDistortion1", where),
         _number(lens, "radialDistortion2", where),
         _number(lens, "tangentalDistortion1", where),
