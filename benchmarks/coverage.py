@@ -116,7 +116,13 @@ def one_run(task: tuple[Rig, str, float, float, float, int, int]) -> list[tuple]
 
 
 def run_all(
-    activity: str, runs: int, noise_px: float, cameras: int, seconds: float, draws: int, workers: int
+    activity: str,
+    runs: int,
+    noise_px: float,
+    cameras: int,
+    seconds: float,
+    draws: int,
+    workers: int,
 ) -> dict[str, np.ndarray]:
     """Return (R, 3) error, sigma and cycles by headline measure, both sides together."""
     rig = calibrated_rig(activity, cameras)
