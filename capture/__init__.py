@@ -1,0 +1,1 @@
+"""Cameras in, stamped frames out: drivers, nodes, clocks, recordings."""
