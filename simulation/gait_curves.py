@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.interpolate import BSpline, make_interp_spline
@@ -46,6 +47,7 @@ def _wave(shape: _Shape, phase: FloatArray) -> FloatArray:
     )
 
 
+@cache
 def _size(shape: _Shape) -> float:
     return float(np.abs(_wave(shape, np.linspace(0, 1, 2000, endpoint=False))).max())
 

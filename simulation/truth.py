@@ -86,14 +86,40 @@ def true_cycle_values(walker: Walker, cycles: Sequence[Cycle]) -> dict[tuple[str
         ValueError: When a cycle has no true counterpart.
     """
     values: dict[tuple[str, str], list[float]] = {}
-    for side in SIDES:
-        for cycle in cycles:
-            if cycle.side == side:
-                times = match_cycle(walker, cycle)
-                for name, value in _one_cycle(walker, times).items():
-                    shared = name in ("cadence", "step_width")
-                    values.setdefault((name, "both" if shared else side), []).append(value)
+    matched = [match_cycle(walker, c) for side in SIDES for c in cycles if c.side == side]
+    for times, curves in zip(matched, _curves_of(walker, matched), strict=True):
+        for name, value in _one_cycle(walker, times, *curves).items():
+            shared = name in ("cadence", "step_width")
+            values.setdefault((name, "both" if shared else times.side), []).append(value)
     return {key: np.array(each) for key, each in values.items()}
+
+
+_ByName = dict[str, FloatArray]
+
+
+def _curves_of(
+    walker: Walker, cycles: Sequence[Cycle]
+) -> list[tuple[FloatArray, _ByName, _ByName, _ByName]]:
+    """Return the times of each cycle's stance, and the curves in stance, stride and mid-stance.
+
+    All cycles are evaluated in one go: the walker's curves cost by the call, not by the sample.
+    """
+    grids = [
+        grid
+        for c in cycles
+        for grid in (
+            _grid(c.strike, c.off),
+            _grid(c.strike, c.next_strike),
+            np.array([(c.strike + c.off) / 2]),
+        )
+    ]
+    if not grids:
+        return []
+    curves = walker.curves(np.concatenate(grids))
+    ends = np.cumsum([len(g) for g in grids])[:-1]
+    pieces = {name: np.split(values, ends) for name, values in curves.items()}
+    parts = [{name: each[i] for name, each in pieces.items()} for i in range(len(grids))]
+    return [(grids[i], parts[i], parts[i + 1], parts[i + 2]) for i in range(0, len(grids), 3)]
 
 
 def true_measures(walker: Walker, cycles: Sequence[Cycle]) -> dict[tuple[str, str], float]:
@@ -109,13 +135,16 @@ def true_measures(walker: Walker, cycles: Sequence[Cycle]) -> dict[tuple[str, st
     return {key: float(v.mean()) for key, v in true_cycle_values(walker, cycles).items()}
 
 
-def _one_cycle(walker: Walker, times: Cycle) -> dict[str, float]:
+def _one_cycle(
+    walker: Walker,
+    times: Cycle,
+    stance_t: FloatArray,
+    stance: _ByName,
+    whole: _ByName,
+    middle: _ByName,
+) -> dict[str, float]:
     side, toward = times.side, LEFT[times.side]
-    stance_t = _grid(times.strike, times.off)
-    stance = walker.curves(stance_t)
-    whole = walker.curves(_grid(times.strike, times.next_strike))
     strike = {name: float(c[0]) for name, c in stance.items()}
-    middle = walker.curves([(times.strike + times.off) / 2])
     drop = toward * stance["pelvis_obliquity"]
     knee = stance[f"knee_flexion_{side}"]
     share = (stance_t - times.strike) / (times.off - times.strike)
