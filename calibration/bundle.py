@@ -7,7 +7,7 @@ section 6.1). Damping after Marquardt (1963).
 
 Cameras that do not expose at the same instant see a moving board in slightly different poses. This
 is carried as a random displacement of the board in every view (`Network.jitter`), marginalised
-over; with jitter 0 it is the plain adjustment.
+over; with jitter 0 it is the plain adjustment, which runs compiled.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from calibration import compiled_adjust
+from calibration.compiled import PARAMETERS, linearise
 from calibration.views import Views
 from lab.camera import Camera
 from lab.checks import FloatArray
 from lab.errors import LabError
+from lab.pose import Pose
 
 _MOST_STEPS = 80
 _SETTLED = 1e-13
@@ -96,16 +99,24 @@ class Normals:
     cost: float
 
 
-def adjust(network: Network, settled: float = _SETTLED) -> Network:
+def adjust(network: Network, settled: float = _SETTLED, cauchy: float = 0.0) -> Network:
     """Move cameras and board poses to the least squares solution.
 
     Args:
         network: The start.
         settled: Stop when a step promises to lower the cost by less than this part of it.
+        cauchy: With a value, the loss is Cauchy's (of the length of a corner's residual), which
+            begins to doubt at this many standard deviations. Only without jitter.
 
     Raises:
         LabError: When a camera or board pose is not determined by the views.
     """
+    if network.jitter[0] <= 0 or network.jitter[1] <= 0:
+        columns = _columns(network)
+        if columns is not None:
+            return _adjust_compiled(network, columns, settled, cauchy)
+    if cauchy > 0:
+        raise ValueError("adjust: a robust loss is there without jitter and for brown5 only")
     normals = normal_equations(network)
     if not np.isfinite(normals.cost):
         raise ValueError("adjust: a corner lies behind its camera at the start")
@@ -114,11 +125,7 @@ def adjust(network: Network, settled: float = _SETTLED) -> Network:
         try:
             cameras, boards, promised = _step(normals, damping)
         except np.linalg.LinAlgError as error:
-            raise LabError(
-                "the views do not determine the cameras",
-                where="bundle adjustment",
-                remedy="Show the board to more cameras at once, closer and tilted.",
-            ) from error
+            raise _not_determined() from error
         moved = _moved(network, cameras, boards)
         trial = normal_equations(moved) if moved is not None else None
         if moved is not None and trial is not None and trial.cost <= normals.cost:
@@ -130,6 +137,92 @@ def adjust(network: Network, settled: float = _SETTLED) -> Network:
         if promised <= settled * (normals.cost + 1e-6) or damping > _MOST_DAMPING:
             break
     return network
+
+
+def _not_determined() -> LabError:
+    return LabError(
+        "the views do not determine the cameras",
+        where="bundle adjustment",
+        remedy="Show the board to more cameras at once, closer and tilted.",
+    )
+
+
+def _columns(network: Network) -> NDArray[np.int64] | None:
+    """Return (C, 15) the column of each camera parameter, -1 for none; None where not of that kind.
+
+    The compiled adjustment knows brown5, and lenses of which each intrinsic is free, held, or tied
+    to another.
+    """
+    columns = np.full((len(network.cameras), PARAMETERS), -1, np.int64)
+    for c, (camera, basis, piece) in enumerate(
+        zip(network.cameras, network.bases, network.free_slices(), strict=True)
+    ):
+        if camera.model != "brown5" or ((basis != 0) & (basis != 1)).any():
+            return None
+        if (basis.sum(1) > 1).any():
+            return None
+        start = piece.start
+        if c != network.fixed_camera:
+            columns[c, :6] = start + np.arange(6)
+            start += 6
+        for row, column in zip(*np.nonzero(basis), strict=True):
+            columns[c, 6 + row] = start + column
+    return columns
+
+
+def _adjust_compiled(
+    network: Network, columns: NDArray[np.int64], settled: float, cauchy: float
+) -> Network:
+    view_camera = np.repeat(np.arange(len(network.views)), [len(v) for v in network.views])
+    view_pose = np.concatenate([v.pose for v in network.views]).astype(np.int64)
+    order = np.argsort(view_pose, kind="stable")
+    weight = np.concatenate(
+        [v.weight / s**2 for v, s in zip(network.views, network.sigma_px, strict=True)]
+    )
+    poses = len(network.rotations)
+    held = np.zeros(poses, bool)
+    if network.fixed_board is not None:
+        held[network.fixed_board] = True
+    turns = np.stack([c.cam_from_lab.rotation for c in network.cameras])
+    shifts = np.stack([c.cam_from_lab.translation for c in network.cameras])
+    lenses = np.stack([c.intrinsics for c in network.cameras])
+    rotations, translations = network.rotations.copy(), network.translations.copy()
+    ended, _ = compiled_adjust.descend(
+        turns,
+        shifts,
+        lenses,
+        columns,
+        network.free_slices()[-1].stop,
+        rotations,
+        translations,
+        held,
+        view_camera[order],
+        view_pose[order],
+        np.searchsorted(view_pose[order], np.arange(poses + 1)),
+        np.ascontiguousarray(network.corners_m),
+        np.concatenate([v.xy_px for v in network.views])[order],
+        weight[order],
+        float(cauchy),
+        _MOST_STEPS,
+        settled,
+    )
+    if ended == compiled_adjust.BEHIND:
+        raise ValueError("adjust: a corner lies behind its camera at the start")
+    if ended == compiled_adjust.NOT_DETERMINED:
+        raise _not_determined()
+    cameras = tuple(
+        replace(c, cam_from_lab=Pose(_orthonormal(r), t), intrinsics=k)
+        for c, r, t, k in zip(network.cameras, turns, shifts, lenses, strict=True)
+    )
+    return replace(
+        network, cameras=cameras, rotations=_orthonormal(rotations), translations=translations
+    )
+
+
+def _orthonormal(rotations: FloatArray) -> FloatArray:
+    """Return rotations (..., 3, 3) without the rounding that many small turns gather."""
+    u, _, vt = np.linalg.svd(rotations)
+    return u @ vt
 
 
 def covariance(network: Network) -> FloatArray:
@@ -172,31 +265,63 @@ def relative_covariances(network: Network, camera: int) -> FloatArray:
 def view_normals(network: Network, camera: int) -> ViewNormals:
     """Linearise the views of one camera; residuals are observed minus predicted."""
     views, lens = network.views[camera], network.cameras[camera]
-    count, corners = views.weight.shape
-    rotation = network.rotations[views.pose]
-    points = network.corners_m @ np.swapaxes(rotation, 1, 2)
-    points += network.translations[views.pose][:, None]
+    rotation = lens.cam_from_lab.rotation @ network.rotations[views.pose]
+    shift = lens.cam_from_lab.transform(network.translations[views.pose])
+    weight = views.weight / network.sigma_px[camera] ** 2
+    if lens.model == "brown5":
+        full, residual = np.empty((len(views), 16, 16)), np.empty(views.xy_px.shape)
+        every = np.broadcast_to(lens.intrinsics, (len(views), 9))
+        corners = np.ascontiguousarray(network.corners_m)
+        cost = linearise(
+            rotation,
+            shift,
+            np.ascontiguousarray(every),
+            corners,
+            views.xy_px,
+            weight,
+            0.0,
+            full,
+            residual,
+        )
+        if not np.isfinite(cost):  # a corner in use behind the camera must not vanish
+            full[:] = np.inf
+        products = _in_basis(full, network.bases[camera])
+    else:
+        points = network.corners_m @ np.swapaxes(network.rotations[views.pose], 1, 2)
+        points += network.translations[views.pose][:, None]
+        products, residual = _linearised(lens, points, views, weight, network.bases[camera])
+    centring = np.broadcast_to(np.eye(6), (len(views), 6, 6)).copy()
+    centring[:, 3:, :3] = cross_matrix(rotation @ network.corners_m.mean(0) + shift)
+    return ViewNormals(products, centring, residual)
+
+
+def _in_basis(products: FloatArray, basis: FloatArray) -> FloatArray:
+    """Return the products with the lens's columns combined as the basis says."""
+    free = basis.shape[1]
+    take = np.zeros((16, 7 + free))
+    take[:6, :6] = np.eye(6)
+    take[6:15, 6:-1] = basis
+    take[15, -1] = 1.0
+    with np.errstate(invalid="ignore"):
+        return take.T @ products @ take
+
+
+def _linearised(
+    lens: Camera, points: FloatArray, views: Views, weight: FloatArray, basis: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return products and residuals of points (V, K, 3) in the lab frame, for any lens model."""
     projected = lens.project_with_jacobians(points)
     residual = views.xy_px - projected.xy_px
-    root = np.sqrt(views.weight) / network.sigma_px[camera]
-    used = views.weight > 0
+    used = weight > 0
     columns = np.concatenate(
-        [projected.by_pose, projected.by_intrinsics @ network.bases[camera], residual[..., None]],
-        axis=-1,
+        [projected.by_pose, projected.by_intrinsics @ basis, residual[..., None]], axis=-1
     )
-    # A corner in use that falls behind the camera must not vanish from the cost.
     behind = used & ~np.isfinite(projected.xy_px).all(-1)
-    columns = np.where(used[..., None, None], columns * root[..., None, None], 0.0)
+    columns = np.where(used[..., None, None], columns * np.sqrt(weight)[..., None, None], 0.0)
     columns[behind] = np.inf
-    flat = columns.reshape(count, 2 * corners, -1)
+    flat = columns.reshape(len(views), 2 * weight.shape[1], columns.shape[-1])
     with np.errstate(invalid="ignore"):
-        products = np.swapaxes(flat, 1, 2) @ flat
-    centre = lens.cam_from_lab.transform(
-        (rotation @ network.corners_m.mean(0)) + network.translations[views.pose]
-    )
-    centring = np.broadcast_to(np.eye(6), (count, 6, 6)).copy()
-    centring[:, 3:, :3] = cross_matrix(centre)
-    return ViewNormals(products, centring, residual)
+        return np.swapaxes(flat, 1, 2) @ flat, residual
 
 
 def normal_equations(network: Network) -> Normals:

@@ -38,6 +38,12 @@ LENSES: dict[str, tuple[tuple[int, ...], ...]] = {
     "fx fy cx cy k1 k2 p1 p2 k3": tuple((i,) for i in range(9)),
 }
 _SIMPLEST = "f cx cy k1"
+_MIDDLE = "f cx cy k1 k2"
+_DOUBT = 3.0  # robust standard deviations
+_SAME_SCALE = 0.1
+_CLOSELY = 1e-9  # what of the cost a step must promise, for one camera's own views
+# A start that fits this well, in parts of the image's longer side, needs no further guess.
+_GOOD_START = 0.004
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,19 +119,16 @@ def calibrate_lens(
         )
     views = Views(np.arange(len(views)), views.xy_px, views.weight)
     network = _start(name, size_px, views, corners_m)
-    network, kept = _robust(replace(network, bases=(basis("f cx cy k1"),)))
+    network = _doubting(replace(network, bases=(basis(_SIMPLEST),)))
     held_out: dict[str, float] = {}
     if model is None:
-        few = _thinned(network)
+        model = _SIMPLEST
+        few = _thinned(_robust(replace(network, bases=(basis(_MIDDLE),)))[0])
         if len(few.views[0]) >= _ENOUGH_VIEWS_TO_CHOOSE:
             held_out = {name: _held_out(few, basis(name)) for name in LENSES}
             best = min(held_out.values())
             model = next(m for m, rms in held_out.items() if _WORTH_IT * rms <= best)
-        else:
-            model = _SIMPLEST
-    network = replace(network, bases=(basis(model),))
-    network, still = _robust(network)
-    kept = kept[still]
+    network, kept = _robust(replace(network, bases=(basis(model),)))
     network = replace(network, sigma_px=np.array([_noise(network)]))
     cov = covariance(network)[6:, 6:]
     return Lens(
@@ -184,6 +187,8 @@ def _start(name: str, size_px: tuple[int, int], views: Views, corners_m: FloatAr
         typical = float(np.nanmedian(error))
         if best is None or typical < best[0]:
             best = (typical, network)
+        if typical < _GOOD_START * max(size_px):
+            break
     if best is None:
         raise LabError(
             "no pose of the board fits its views", where=name, remedy="Is it the right board file?"
@@ -199,22 +204,31 @@ def _norms(network: Network) -> FloatArray:
     return np.where(views.weight > 0, length, np.nan)
 
 
+def _doubting(network: Network) -> Network:
+    """Adjust with a Cauchy loss whose scale is the median residual, estimated anew each round.
+
+    (Holland and Welsch, Communications in Statistics A6:813, 1977.)
+    """
+    previous = np.inf
+    for _ in range(_ROBUST_ROUNDS):
+        scale = max(float(np.nanmedian(_norms(network))) / _MEDIAN_OF_NORM, _FINEST_PX)
+        if abs(scale / previous - 1) < _SAME_SCALE:
+            break
+        network = adjust(replace(network, sigma_px=np.array([scale])), ROUGHLY, cauchy=_DOUBT)
+        previous = scale
+    return network
+
+
 def _robust(network: Network) -> tuple[Network, NDArray[np.intp]]:
     """Adjust with a Cauchy loss, take out what does not fit, and adjust plainly.
 
-    The loss is reweighted around each solution, its scale the median residual (Holland and Welsch,
-    Communications in Statistics A6:813, 1977). The weights of the corners stay as given.
+    The weights of the corners stay as given.
 
     Returns:
         The network, and which of its views were kept, by number.
     """
     given, numbers = network.views[0], np.arange(len(network.views[0]))
-    for _ in range(_ROBUST_ROUNDS):
-        length = _norms(replace(network, views=(given,)))
-        scale = max(float(np.nanmedian(length)) / _MEDIAN_OF_NORM, _FINEST_PX)
-        doubt = 1 / (1 + np.nan_to_num(length / (3 * scale), nan=0.0) ** 2)
-        weighted = replace(given, weight=given.weight * doubt)
-        network = adjust(replace(network, views=(weighted,), sigma_px=np.array([scale])), ROUGHLY)
+    network = _doubting(network)
     for _ in range(3):
         length = _norms(replace(network, views=(given,)))
         scale = max(float(np.nanmedian(length)) / _MEDIAN_OF_NORM, _FINEST_PX)
@@ -237,7 +251,7 @@ def _robust(network: Network) -> tuple[Network, NDArray[np.intp]]:
             translations=network.translations[kept],
             sigma_px=np.array([scale]),
         )
-        network = adjust(network)
+        network = adjust(network, _CLOSELY)
         if fits[kept].sum() == (length[kept] < np.inf).sum():
             break
     return network, numbers

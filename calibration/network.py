@@ -11,7 +11,7 @@ from scipy.stats import chi2
 from calibration.board import Board
 from calibration.bundle import ROUGHLY, Network, adjust, view_normals
 from calibration.lens import Lens, basis, calibrate_lens
-from calibration.start import board_poses, camera_chain, shared_board_poses
+from calibration.start import camera_chain, shared_board_poses
 from calibration.synchrony import chi_squared, disagreements, estimate_jitter
 from calibration.views import Sightings
 from lab.checks import FloatArray
@@ -20,6 +20,8 @@ from lab.errors import LabError
 # A view that disagrees with the network at this level of chance is not believed.
 _VIEW_CHANCE = 1e-6
 _ROBUST_ROUNDS = 8
+_DOUBT = 3.0  # robust standard deviations, where the Cauchy loss begins to doubt
+_SAME_SCALE = 0.1
 _MEDIAN_OF_NORM = 1.1774
 _FEWEST_CORNERS = 4
 
@@ -73,10 +75,7 @@ def solve(
     )
     sightings = _believed(sightings, lenses)
     cameras = [lens.camera for lens in lenses]
-    poses = [
-        board_poses(camera, corners_m, views)
-        for camera, views in zip(cameras, sightings.views, strict=True)
-    ]
+    poses = [(lens.rotations, lens.translations) for lens in lenses]
     chain = camera_chain(sightings.names, sightings, poses, corners_m.mean(0))
     cameras = [
         replace(camera, cam_from_lab=pose) for camera, pose in zip(cameras, chain, strict=True)
@@ -136,18 +135,17 @@ def _in_front(network: Network) -> Network:
 
 def _robust(network: Network) -> Network:
     """Adjust with a Cauchy loss over corners, one scale for all cameras, the lenses held."""
-    given = network.views
+    given, previous = network.sigma_px, np.inf
     for _ in range(_ROBUST_ROUNDS):
-        plain = replace(network, views=given)
-        lengths = [_lengths(plain, c) for c in range(len(given))]
+        lengths = [_lengths(network, c) for c in range(len(network.views))]
         everything = np.concatenate([length.ravel() for length in lengths])
         scale = max(float(np.nanmedian(everything)) / _MEDIAN_OF_NORM, 1.0)
-        views = tuple(
-            replace(v, weight=v.weight / (1 + np.nan_to_num(length / (3 * scale)) ** 2))
-            for v, length in zip(given, lengths, strict=True)
-        )
-        network = adjust(replace(network, views=views), ROUGHLY)
-    return replace(network, views=given)
+        if abs(scale / previous - 1) < _SAME_SCALE:
+            break
+        wider = replace(network, sigma_px=given * scale)
+        network = replace(adjust(wider, ROUGHLY, cauchy=_DOUBT), sigma_px=given)
+        previous = scale
+    return network
 
 
 def _fitting_views(network: Network) -> list[np.ndarray]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
+from calibration.compiled_start import best_views, most_agreeing
 from calibration.views import Sightings, Views
 from lab.camera import Camera
 from lab.checks import FloatArray
@@ -18,6 +19,7 @@ from lab.pose import Pose
 _SAME_TURN = np.radians(10.0)
 _SAME_PLACE = 0.15  # of the distance to the board
 _MOST_CANDIDATES = 60
+_MOST_TRIED = 6  # views of a board pose
 
 
 def homographies(corners_m: FloatArray, xy: FloatArray, weight: FloatArray) -> FloatArray:
@@ -159,31 +161,70 @@ def shared_board_poses(
     """Return lab_from_board (B, 3, 3), (B, 3) m: for each pose the view that fits all views best.
 
     A flat board seen from afar has two poses that look nearly alike; the other cameras tell them
-    apart.
+    apart. A residual counts at most a tenth of the image, so that one bad view does not decide.
     """
     count = len(sightings.t)
-    best = np.full(count, np.inf)
     rotations, translations = np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3))
-    for camera, views, (rotation, translation) in zip(cameras, sightings.views, poses, strict=True):
-        turned = camera.cam_from_lab.rotation.T @ rotation
-        shifted = (translation - camera.cam_from_lab.translation) @ camera.cam_from_lab.rotation
-        cost = np.zeros(count)
-        everywhere_r, everywhere_t = np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3))
-        everywhere_r[views.pose], everywhere_t[views.pose] = turned, shifted
-        has = np.zeros(count, bool)
-        has[views.pose] = True
-        for other, seen in zip(cameras, sightings.views, strict=True):
-            points = corners_m @ np.swapaxes(everywhere_r[seen.pose], 1, 2)
-            points += everywhere_t[seen.pose][:, None]
-            error = np.linalg.norm(other.project(points) - seen.xy_px, axis=-1)
-            # Capped, so that one bad view does not decide; behind a camera counts as far off.
-            limit = 0.1 * max(other.size_px)
-            error = np.where(np.isfinite(error), np.minimum(error, limit), limit)
-            np.add.at(cost, seen.pose, (error * (seen.weight > 0)).sum(1))
-        better = has & (cost < best)
-        best[better] = cost[better]
-        rotations[better], translations[better] = everywhere_r[better], everywhere_t[better]
+    view_pose = np.concatenate([v.pose for v in sightings.views]).astype(np.int64)
+    order = np.argsort(view_pose, kind="stable")
+    turned, shifted = [], []
+    for camera, (rotation, translation) in zip(cameras, poses, strict=True):
+        turned.append(camera.cam_from_lab.rotation.T @ rotation)
+        shifted.append(
+            (translation - camera.cam_from_lab.translation) @ camera.cam_from_lab.rotation
+        )
+    turn, shift = np.concatenate(turned)[order], np.concatenate(shifted)[order]
+    view_camera = np.repeat(np.arange(len(cameras)), [len(v) for v in sightings.views])[order]
+    start = np.searchsorted(view_pose[order], np.arange(count + 1))
+    if all(camera.model == "brown5" for camera in cameras):
+        best = best_views(
+            np.stack([c.cam_from_lab.rotation for c in cameras]),
+            np.stack([c.cam_from_lab.translation for c in cameras]),
+            np.stack([c.intrinsics for c in cameras]),
+            np.array([0.1 * max(c.size_px) for c in cameras]),
+            view_camera,
+            start,
+            turn,
+            shift,
+            np.ascontiguousarray(corners_m),
+            np.concatenate([v.xy_px for v in sightings.views])[order],
+            np.concatenate([v.weight for v in sightings.views])[order],
+            _MOST_TRIED,
+        )
+    else:
+        best = _best_views(cameras, sightings, turn, shift, order, start, corners_m)
+    known = best >= 0
+    rotations[known], translations[known] = turn[best[known]], shift[best[known]]
     return rotations, translations
+
+
+def _best_views(
+    cameras: Sequence[Camera],
+    sightings: Sightings,
+    turn: FloatArray,
+    shift: FloatArray,
+    order: NDArray[np.intp],
+    start: NDArray[np.intp],
+    corners_m: FloatArray,
+) -> NDArray[np.int64]:
+    """Do what `compiled_start.best_views` does, for any lens model."""
+    owner = np.repeat(np.arange(len(cameras)), [len(v) for v in sightings.views])[order]
+    xy = np.concatenate([v.xy_px for v in sightings.views])[order]
+    used = np.concatenate([v.weight for v in sightings.views])[order] > 0
+    best = np.full(len(start) - 1, -1, np.int64)
+    for b, (first, last) in enumerate(pairwise(start.tolist())):
+        costs = []
+        for v in range(first, last):
+            cost, points = 0.0, corners_m @ turn[v].T + shift[v]
+            for w in range(first, last):
+                limit = 0.1 * max(cameras[owner[w]].size_px)
+                error = np.linalg.norm(cameras[owner[w]].project(points) - xy[w], axis=-1)
+                error = np.where(np.isfinite(error), np.minimum(error, limit), limit)
+                cost += float(error[used[w]].sum())
+            costs.append(cost)
+        if costs:
+            best[b] = first + int(np.argmin(costs))
+    return best
 
 
 def _pick(
@@ -208,13 +249,9 @@ def _pair_pose(
     in_second = second[0] @ centre_m + second[1]
     places = in_first - np.einsum("vij,vj->vi", turns, in_second)
     far = np.median(np.linalg.norm(in_second, axis=1))
-    step = max(1, len(turns) // _MOST_CANDIDATES)
-    agree = np.zeros((0, len(turns)), bool)
-    for turn, place in zip(turns[::step], places[::step], strict=True):
-        angle = Rotation.from_matrix(turns @ turn.T).magnitude()
-        apart = np.linalg.norm(places - place, axis=1)
-        agree = np.vstack([agree, (angle < _SAME_TURN) & (apart < _SAME_PLACE * far)])
-    inliers = agree[int(np.argmax(agree.sum(1)))]
+    inliers = most_agreeing(
+        turns, places, _MOST_CANDIDATES, float(_SAME_TURN), float(_SAME_PLACE * far)
+    )
     u, _, vt = np.linalg.svd(turns[inliers].sum(0))
     turn = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
     place = np.median(in_first[inliers] - in_second[inliers] @ turn.T, axis=0)

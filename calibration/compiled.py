@@ -1,0 +1,218 @@
+"""The inner loops of the adjustment, compiled: what numpy does not do fast enough.
+
+Everything here is a plain loop in a fixed order, so that the same input gives the same bytes on
+any number of cores. Lenses are brown5 (nine intrinsics fx, fy, cx, cy, k1, k2, p1, p2, k3); the
+parameters of a camera are its pose (6, as in `Pose.perturbed`) and those nine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from lab.checks import FloatArray
+
+PARAMETERS = 15
+
+
+@njit(cache=True, error_model="numpy")
+def linearise_view(
+    turn: FloatArray,
+    shift: FloatArray,
+    lens: FloatArray,
+    corners: FloatArray,
+    xy: FloatArray,
+    weight: FloatArray,
+    cauchy: float,
+    products: FloatArray,
+    residual: FloatArray,
+) -> float:
+    """Sum the products of the columns [pose 6, lens 9, residual] of one view into (16, 16).
+
+    Args:
+        turn: (3, 3) of cam_from_board.
+        shift: (3,) m.
+        lens: (9,) of brown5.
+        corners: (K, 3) m in the board frame.
+        xy: (K, 2) px observed.
+        weight: (K,) over the variance of a corner in px^2; 0 where not used.
+        cauchy: Where the Cauchy loss begins to doubt, in standard deviations; 0 for least squares.
+        products: Overwritten.
+        residual: (K, 2) px, overwritten; NaN where not seen.
+
+    Returns:
+        The cost; infinity where a corner in use lies behind the camera.
+    """
+    fx, fy, cx, cy, k1, k2, p1, p2, k3 = lens
+    row_u, row_v = np.zeros(16), np.zeros(16)
+    products[:] = 0.0
+    row_u[8] = row_v[9] = 1.0
+    cost = 0.0
+    for k in range(len(corners)):
+        a, b, c = corners[k]
+        x3 = turn[0, 0] * a + turn[0, 1] * b + turn[0, 2] * c + shift[0]
+        y3 = turn[1, 0] * a + turn[1, 1] * b + turn[1, 2] * c + shift[1]
+        z3 = turn[2, 0] * a + turn[2, 1] * b + turn[2, 2] * c + shift[2]
+        if not z3 > 0:
+            residual[k] = np.nan
+            if weight[k] > 0:
+                return np.inf
+            continue
+        inverse = 1 / z3
+        x, y = x3 * inverse, y3 * inverse
+        r2 = x * x + y * y
+        radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+        bent_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+        du = xy[k, 0] - (fx * bent_x + cx)
+        dv = xy[k, 1] - (fy * bent_y + cy)
+        residual[k, 0], residual[k, 1] = du, dv
+        w = weight[k]
+        if not w > 0:
+            continue
+        squared = w * (du * du + dv * dv)
+        if cauchy > 0:
+            doubt = 1 + squared / (cauchy * cauchy)
+            cost += cauchy * cauchy * np.log(doubt)
+            w = w / doubt
+        else:
+            cost += squared
+        slope = k1 + r2 * (2 * k2 + 3 * k3 * r2)
+        cross = 2 * (x * y * slope + p1 * x + p2 * y)
+        xx = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
+        yy = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
+        # By the point in the camera frame, then by a small turn of it (-[X]x) and a shift.
+        u0, u1 = fx * xx * inverse, fx * cross * inverse
+        v0, v1 = fy * cross * inverse, fy * yy * inverse
+        u2, v2 = -(u0 * x + u1 * y), -(v0 * x + v1 * y)
+        row_u[0], row_u[1], row_u[2] = u2 * y3 - u1 * z3, u0 * z3 - u2 * x3, u1 * x3 - u0 * y3
+        row_v[0], row_v[1], row_v[2] = v2 * y3 - v1 * z3, v0 * z3 - v2 * x3, v1 * x3 - v0 * y3
+        row_u[3], row_u[4], row_u[5] = u0, u1, u2
+        row_v[3], row_v[4], row_v[5] = v0, v1, v2
+        row_u[6], row_v[7] = bent_x, bent_y
+        row_u[10], row_v[10] = fx * x * r2, fy * y * r2
+        row_u[11], row_v[11] = row_u[10] * r2, row_v[10] * r2
+        row_u[12], row_v[12] = fx * 2 * x * y, fy * (r2 + 2 * y * y)
+        row_u[13], row_v[13] = fx * (r2 + 2 * x * x), fy * 2 * x * y
+        row_u[14], row_v[14] = row_u[11] * r2, row_v[11] * r2
+        row_u[15], row_v[15] = du, dv
+        for i in range(16):
+            wu, wv = w * row_u[i], w * row_v[i]
+            for j in range(i, 16):
+                products[i, j] += wu * row_u[j] + wv * row_v[j]
+    for i in range(16):
+        for j in range(i):
+            products[i, j] = products[j, i]
+    return cost
+
+
+@njit(cache=True, error_model="numpy")
+def linearise(
+    turns: FloatArray,
+    shifts: FloatArray,
+    lenses: FloatArray,
+    corners: FloatArray,
+    xy: FloatArray,
+    weight: FloatArray,
+    cauchy: float,
+    products: FloatArray,
+    residual: FloatArray,
+) -> float:
+    """Linearise V views as `linearise_view` does one; the lens is given for each view."""
+    cost = 0.0
+    for v in range(len(turns)):
+        cost += linearise_view(
+            turns[v], shifts[v], lenses[v], corners, xy[v], weight[v], cauchy,
+            products[v], residual[v],
+        )  # fmt: skip
+    return cost
+
+
+@njit(cache=True, error_model="numpy")
+def factorise(a: FloatArray) -> bool:
+    """Replace a positive definite matrix by its Cholesky factor (lower); False where it is not.
+
+    Right-looking: every entry is summed in the order of the columns.
+    """
+    n = len(a)
+    for j in range(n):
+        if not a[j, j] > 0:
+            return False
+        root = np.sqrt(a[j, j])
+        a[j, j] = root
+        # Row j of the transposed factor stands above the diagonal meanwhile, contiguous.
+        for i in range(j + 1, n):
+            a[j, i] = a[j, i] / root
+        for i in range(j + 1, n):
+            factor = a[j, i]
+            if factor != 0.0:
+                for k in range(i, n):
+                    a[i, k] -= factor * a[j, k]
+    for j in range(n):
+        for i in range(j + 1, n):
+            a[i, j] = a[j, i]
+            a[j, i] = 0.0
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def solve_factorised(factor: FloatArray, b: FloatArray) -> None:
+    """Solve in place for b (n,), given the lower Cholesky factor (n, n)."""
+    n = len(b)
+    for i in range(n):
+        total = b[i]
+        for j in range(i):
+            total -= factor[i, j] * b[j]
+        b[i] = total / factor[i, i]
+    for i in range(n - 1, -1, -1):
+        b[i] = b[i] / factor[i, i]
+        for j in range(i):
+            b[j] -= factor[i, j] * b[i]
+
+
+@njit(cache=True, error_model="numpy")
+def turn_of(w: FloatArray) -> FloatArray:
+    """Return the rotation matrix (3, 3) of a rotation vector (3,)."""
+    squared = w[0] * w[0] + w[1] * w[1] + w[2] * w[2]
+    angle = np.sqrt(squared)
+    if angle < 1e-8:
+        first, second = 1.0, 0.5
+    else:
+        first, second = np.sin(angle) / angle, (1 - np.cos(angle)) / squared
+    result = np.empty((3, 3))
+    for i in range(3):
+        for j in range(3):
+            result[i, j] = second * w[i] * w[j]
+        result[i, i] += 1 - second * squared
+    result[0, 1] -= first * w[2]
+    result[0, 2] += first * w[1]
+    result[1, 0] += first * w[2]
+    result[1, 2] -= first * w[0]
+    result[2, 0] -= first * w[1]
+    result[2, 1] += first * w[0]
+    return result
+
+
+@njit(cache=True, error_model="numpy")
+def multiply(a: FloatArray, b: FloatArray, out: FloatArray) -> None:
+    """Write a @ b of small matrices into out."""
+    for i in range(a.shape[0]):
+        for j in range(b.shape[1]):
+            out[i, j] = 0.0
+        for k in range(a.shape[1]):
+            value = a[i, k]
+            for j in range(b.shape[1]):
+                out[i, j] += value * b[k, j]
+
+
+@njit(cache=True, error_model="numpy")
+def adjoint_of(turn: FloatArray, shift: FloatArray, out: FloatArray) -> None:
+    """Write (6, 6): a displacement of a thing in the lab frame as one of the camera's pose."""
+    out[:] = 0.0
+    for i in range(3):
+        for j in range(3):
+            out[i, j] = out[i + 3, j + 3] = turn[i, j]
+    for j in range(3):
+        out[3, j] = shift[1] * turn[2, j] - shift[2] * turn[1, j]
+        out[4, j] = shift[2] * turn[0, j] - shift[0] * turn[2, j]
+        out[5, j] = shift[0] * turn[1, j] - shift[1] * turn[0, j]
