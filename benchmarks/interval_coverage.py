@@ -4,7 +4,8 @@ Each run is another person and another draw of everything random: pixel noise, l
 keypoints, and the calibration's own error (the cameras that see are the calibrated ones moved by a
 draw of their covariance). Reconstruction to measures runs with its production defaults.
 
-    python benchmarks/interval_coverage.py [--runs 2000] [--activity run] [--noise 1.0] [--cameras 6]
+    python benchmarks/interval_coverage.py [--runs 2000] [--activity run]
+        [--noise 1.0] [--cameras 6]
 """
 
 import argparse
