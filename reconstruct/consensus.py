@@ -1,24 +1,17 @@
-"""Which views of a point agree: every pair of cameras proposes, all views vote."""
+"""Which views of a point agree: every pair of cameras proposes, all views vote. Compiled."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from lab.checks import FloatArray
-from reconstruct.sightlines import (
-    Estimate,
-    Sightlines,
-    View,
-    inverse_symmetric,
-    look,
-    solve,
-    times_symmetric,
-)
+from reconstruct.optics import AREA, COMPILED, in_threads, invert, middle_of, see
+from reconstruct.sightlines import STEPS, Estimate, Sightlines, solve_point, start_point
 
 BoolArray = NDArray[np.bool_]
 
@@ -32,7 +25,8 @@ _PRIOR = float(np.log(9.0))
 # A rival this many times less likely is no rival.
 _MARGIN = float(np.log(20.0))
 _ROUNDS = 4
-_CHUNK = 8192
+# A residual that the fit has nearly swallowed says nothing of the noise.
+_LEAST_REDUNDANCY = 0.1
 
 GOOD, TOO_FEW, DISAGREE, AMBIGUOUS, OUTSIDE = range(5)
 REASONS = (
@@ -49,262 +43,345 @@ class Agreement:
     """Points from the views that agree.
 
     Attributes:
-        estimate: Points (N, 3) and covariances (N, 6).
+        estimate: Points (N, 3) and covariances (N, 6); NaN where withheld.
         used: (C, N) views that the point is made from.
         status: (N,) index into `REASONS`; `GOOD` where the point stands.
+        residual_px: (C, N, 2) observation minus image of the point; NaN where not used.
+        standardised: (C, N, 2) the residual, whitened by the information, over the standard
+            deviation sqrt(1 - h) that the fit leaves it (h: leverage). NaN where not used, or
+            where the fit has nearly swallowed it.
+        redundancy: (C, N, 2) 1 - h; NaN where not used.
     """
 
     estimate: Estimate
     used: BoolArray
     status: NDArray[np.uint8]
+    residual_px: FloatArray
+    standardised: FloatArray
+    redundancy: FloatArray
 
 
-def seen_spread(view: View, cov: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return J P J' (xx, xy, yy) of points with covariance (6, N) in a view."""
-    xx, xy, xz, yy, yz, zz = cov
-    turned = [
-        (
-            xx * p[0] + xy * p[1] + xz * p[2],
-            xy * p[0] + yy * p[1] + yz * p[2],
-            xz * p[0] + yz * p[1] + zz * p[2],
-        )
-        for p in view.rows
-    ]
-    (u, v), (p, q) = turned, view.rows
-    return (
-        u[0] * p[0] + u[1] * p[1] + u[2] * p[2],
-        u[0] * q[0] + u[1] * q[1] + u[2] * q[2],
-        v[0] * q[0] + v[1] * q[1] + v[2] * q[2],
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Foretelling:
-    """A view against what the other views foretell.
-
-    Attributes:
-        distance: (N,) squared distance in standard deviations, chi-squared with two degrees of
-            freedom; infinite where the point is behind the camera.
-        determinant: (N,) of the covariance of the residual.
-        view: The residual and its derivative.
-        inverse: xx, xy, yy of the inverse covariance of the residual.
-    """
-
-    distance: FloatArray
-    determinant: FloatArray
-    view: View
-    inverse: tuple[FloatArray, FloatArray, FloatArray]
-
-
-def foretell(s: Sightlines, c: int, estimate: Estimate, inside: BoolArray) -> Foretelling:
-    """Return how far view c is from what the other views foretell.
-
-    The residual r of a view that took part has covariance C - J P J', that of a view that did not
-    has C + J P J'; r' cov^-1 r is in both cases the squared distance from the foretelling of the
-    other views (the deleted residual: Cook and Weisberg, Residuals and Influence in Regression,
-    1982).
-
-    Args:
-        s: The sightlines.
-        c: The camera.
-        estimate: Of N points.
-        inside: (N,) whether the view took part.
-    """
-    view = look(s, c, estimate.xyz.T)
-    xx, xy, yy = s.information[c].T
-    determinant = xx * yy - xy * xy
-    pxx, pxy, pyy = seen_spread(view, estimate.cov.T)
-    sign = np.where(inside, -1.0, 1.0)
-    a = yy / determinant + sign * pxx
-    b = -xy / determinant + sign * pxy
-    d = xx / determinant + sign * pyy
-    determinant = a * d - b * b
-    x, y = view.residual
-    distance = (d * x * x - 2 * b * x * y + a * y * y) / determinant
-    inverse = (d / determinant, -b / determinant, a / determinant)
-    return Foretelling(
-        np.where(np.isfinite(distance), distance, np.inf), determinant, view, inverse
-    )
-
-
-def _join(estimate: Estimate, test: Foretelling, joins: BoolArray) -> Estimate:
-    """Add a view that took no part, where it joins, by the update of Kalman (1960)."""
-    cov = estimate.cov.T
-    p, q = (times_symmetric(cov, row) for row in test.view.rows)
-    xx, xy, yy = test.inverse
-    gain = (xx * p + xy * q, xy * p + yy * q)
-    step = gain[0] * test.view.residual[0] + gain[1] * test.view.residual[1]
-    pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-    less = np.stack([gain[0][i] * p[j] + gain[1][i] * q[j] for i, j in pairs])
-    return Estimate(
-        estimate.xyz + np.where(joins, step, 0.0).T, estimate.cov - np.where(joins, less, 0.0).T
-    )
-
-
-def misfit(s: Sightlines, used: BoolArray, estimate: Estimate) -> FloatArray:
-    """Return the sum of squared standardised residuals (N,) of the used views."""
-    total = np.zeros(used.shape[1])
-    for c in np.flatnonzero(used.any(1)).tolist():
-        x, y = look(s, c, estimate.xyz.T).residual
-        xx, xy, yy = s.information[c].T
-        square = xx * x * x + 2 * xy * x * y + yy * y * y
-        total += np.where(used[c], square, 0.0)
-    return np.where(np.isfinite(total), total, np.inf)
-
-
-def agree(s: Sightlines, inside_volume: tuple[FloatArray, float]) -> Agreement:
+def agree(
+    s: Sightlines, inside_volume: tuple[FloatArray, float], *, robust: bool = True
+) -> Agreement:
     """Find the points on which the views agree.
 
     All views of a point are taken first. Where the misfit or one view's disagreement is too
     large, every pair of cameras proposes a point, each further view votes with its likelihood
     against that of an error anywhere in the image, and the best pair's party is taken; then views
     leave or join, the worst first, until all that take part agree and the others do not. A point
-    of two views is withheld where another pair would have done as well.
+    of two views is withheld where another pair would have done as well. The points that stand are
+    the most likely ones for their views, all with full weight.
 
     Args:
         s: The sightlines, with information.
         inside_volume: Centre (3,) m and radius m of the space in which a point can be.
+        robust: Whether to look for wrong observations; without, all are used.
     """
-    parts = []
-    for first in range(0, s.seen.shape[1], _CHUNK):
-        with np.errstate(all="ignore"):
-            parts.append(_agree(s.select(slice(first, first + _CHUNK)), inside_volume))
-    return Agreement(
-        Estimate(
-            np.concatenate([p.estimate.xyz for p in parts]),
-            np.concatenate([p.estimate.cov for p in parts]),
-        ),
-        np.concatenate([p.used for p in parts], axis=1),
-        np.concatenate([p.status for p in parts]),
-    )
-
-
-def _agree(s: Sightlines, volume: tuple[FloatArray, float]) -> Agreement:
-    used = s.seen.copy()
-    estimate = solve(s, used)
-    n = used.sum(0)
-    bad = ~_fits(s, used, estimate)
-    status = np.full(len(n), GOOD, np.uint8)
-    status[bad] = DISAGREE
-    status[n < 2] = TOO_FEW
-    ask = np.flatnonzero(bad & (n > 2))
-    if len(ask):
-        part = s.select(ask)
-        party, rivals = _propose(part, volume)
-        party, found = _settle(part, party)
-        fits = _fits(part, party, found)
-        doubtful = rivals.doubt(part.seen & ~party, found)
-        used[:, ask] = party
-        estimate.xyz[ask], estimate.cov[ask] = found.xyz, found.cov
-        status[ask] = np.where(fits, np.where(doubtful, AMBIGUOUS, GOOD), DISAGREE)
-    outside = ~(np.linalg.norm(estimate.xyz - volume[0], axis=1) < volume[1])
-    status[(status == GOOD) & outside] = OUTSIDE
-    withheld = status != GOOD
-    used[:, withheld] = False
-    estimate.xyz[withheld], estimate.cov[withheld] = np.nan, np.nan
-    return Agreement(estimate, used, status)
-
-
-def _fits(s: Sightlines, used: BoolArray, estimate: Estimate) -> BoolArray:
-    """Return whether the used views of each point (at least two) agree."""
-    n = used.sum(0)
-    total = misfit(s, used, estimate)
-    freedom = np.maximum(2 * n - 3, 1)
-    fits = (n >= 2) & (
-        total < chi2.isf(_FALSE_ALARM / 10, np.arange(1, freedom.max() + 1))[freedom - 1]
-    )
-    pair = n == 2
-    fits[pair] &= total[pair] < GATE_PAIR
-    for c in range(len(s.cameras)):
-        distance = foretell(s, c, estimate, used[c]).distance
-        fits &= ~used[c] | pair | (distance < GATE_VIEW)
-    return fits
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rivals:
-    """For each camera the best proposal that it has a part in.
-
-    Attributes:
-        votes: (C, N) log likelihood ratio; minus infinity without a proposal.
-        xyz: (C, N, 3) m.
-        cov: (C, N, 6) m^2.
-    """
-
-    votes: FloatArray
-    xyz: FloatArray
-    cov: FloatArray
-
-    def doubt(self, out: BoolArray, found: Estimate) -> BoolArray:
-        """Return whether a view left out (C, N) is part of a rival that is elsewhere, (N,)."""
-        near = self.votes > self.votes.max(0) - _MARGIN
-        gap = (self.xyz - found.xyz).T.swapaxes(1, 2).reshape(3, -1)
-        cov = (self.cov + found.cov).T.swapaxes(1, 2).reshape(6, -1)
-        apart = (gap * times_symmetric(inverse_symmetric(cov), gap)).sum(0).reshape(out.shape)
-        return (out & near & ~(apart < _GATE_APART)).any(0)
-
-
-def _propose(s: Sightlines, volume: tuple[FloatArray, float]) -> tuple[BoolArray, _Rivals]:
-    """Return the party (C, N) of the best pair, and the proposals that speak against it."""
     cameras, n = s.seen.shape
-    party = np.zeros((cameras, n), bool)
-    best = np.full(n, -np.inf)
-    rivals = _Rivals(
-        np.full((cameras, n), -np.inf),
-        np.full((cameras, n, 3), np.nan),
-        np.full((cameras, n, 6), np.nan),
+    middle = middle_of(s.cameras)
+    gates = chi2.isf(_FALSE_ALARM / 10, np.arange(1, max(2 * cameras - 2, 2)))
+    volume = np.array([*(inside_volume[0] - middle), inside_volume[1] ** 2])
+    used, status = np.ascontiguousarray(s.seen.T), np.empty(n, np.uint8)
+    xyz, cov = np.empty((n, 3)), np.empty((n, 6))
+    figures = np.full((3, cameras, n, 2), np.nan)
+    in_threads(
+        lambda a, b: _agree_all(
+            s.packed, s.xy_px, s.xy, s.information, gates, volume, robust,
+            used, status, xyz, cov, figures, a, b,
+        ),
+        n,
+    )  # fmt: skip
+    xyz += middle
+    return Agreement(
+        Estimate(xyz, cov), np.ascontiguousarray(used.T), status, figures[0], figures[1], figures[2]
     )
-    for pair in combinations(range(cameras), 2):
-        on = np.flatnonzero(s.seen[pair[0]] & s.seen[pair[1]])
-        part = s.select(on)
-        two = np.zeros((cameras, len(on)), bool)
-        two[list(pair)] = True
-        estimate = solve(part, two, steps=2)
-        own = misfit(part, two, estimate)
-        far = np.linalg.norm(estimate.xyz - volume[0], axis=1)
-        valid = (own < GATE_PAIR) & (far < volume[1])
-        votes = np.where(valid, -own / 2, -np.inf)
-        for c in sorted(set(range(cameras)) - set(pair)):
-            test = foretell(part, c, estimate, two[c])
-            camera = s.cameras[c]
-            # An error may lie anywhere in the image.
-            room = np.prod(np.array(camera.size_px) / camera.intrinsics[:2])
-            likelihood = -(test.distance + np.log(test.determinant)) / 2 - np.log(2 * np.pi)
-            gain = likelihood + np.log(room) + _PRIOR
-            two[c] = part.seen[c] & (test.distance < GATE_VIEW) & (gain > 0)
-            votes += np.where(two[c], gain, 0.0)
-            estimate = _join(estimate, test, two[c])
-        better = votes > best[on]
-        best[on[better]] = votes[better]
-        party[:, on[better]] = two[:, better]
-        for c in range(cameras):
-            better = two[c] & (votes > rivals.votes[c, on])
-            chosen = on[better]
-            rivals.votes[c, chosen] = votes[better]
-            rivals.xyz[c, chosen] = estimate.xyz[better]
-            rivals.cov[c, chosen] = estimate.cov[better]
-    return party, rivals
 
 
-def _settle(s: Sightlines, party: BoolArray) -> tuple[BoolArray, Estimate]:
+@njit(**COMPILED)
+def _spread(p0, p1, p2, q0, q1, q2, a, b, c, d, e, f):
+    """Return J P J' (xx, xy, yy) of a covariance P seen through the rows p and q of J."""
+    u0, u1, u2 = a * p0 + b * p1 + c * p2, b * p0 + d * p1 + e * p2, c * p0 + e * p1 + f * p2
+    v0, v1, v2 = a * q0 + b * q1 + c * q2, b * q0 + d * q1 + e * q2, c * q0 + e * q1 + f * q2
+    return (
+        u0 * p0 + u1 * p1 + u2 * p2,
+        u0 * q0 + u1 * q1 + u2 * q2,
+        v0 * q0 + v1 * q1 + v2 * q2,
+    )
+
+
+@njit(**COMPILED)
+def foretell(packed, xy_px, information, k, i, inside, at):
+    """Return how far view k of point i is from what the other views foretell.
+
+    The residual r of a view that took part has covariance C - J P J', that of a view that did not
+    has C + J P J'; r' cov^-1 r is in both cases the squared distance from the foretelling of the
+    other views (the deleted residual: Cook and Weisberg, Residuals and Influence in Regression,
+    1982), chi-squared with two degrees of freedom; infinite behind the camera.
+
+    Args:
+        packed: The cameras.
+        xy_px: (C, N, 2) px.
+        information: (C, N, 3).
+        k: Which camera.
+        i: Which point.
+        inside: Whether the view took part.
+        at: The point and its covariance, nine numbers.
+
+    Returns:
+        The distance, the determinant of the covariance, the residual (2), the inverse of its
+        covariance (3), and the derivative (6).
+    """
+    x, y, z, a, b, c, d, e, f = at
+    u, v, p0, p1, p2, q0, q1, q2 = see(packed[k], x, y, z)
+    r, s = xy_px[k, i, 0] - u, xy_px[k, i, 1] - v
+    xx, xy, yy = information[k, i, 0], information[k, i, 1], information[k, i, 2]
+    over = 1 / (xx * yy - xy * xy)
+    s_xx, s_xy, s_yy = _spread(p0, p1, p2, q0, q1, q2, a, b, c, d, e, f)
+    sign = -1.0 if inside else 1.0
+    k_xx, k_xy, k_yy = yy * over + sign * s_xx, sign * s_xy - xy * over, xx * over + sign * s_yy
+    determinant = k_xx * k_yy - k_xy * k_xy
+    back = 1 / determinant
+    distance = (k_yy * r * r - 2 * k_xy * r * s + k_xx * s * s) * back
+    if not np.isfinite(distance):
+        distance = np.inf
+    return (
+        distance, determinant, r, s, k_yy * back, -k_xy * back, k_xx * back,
+        p0, p1, p2, q0, q1, q2,
+    )  # fmt: skip
+
+
+@njit(**COMPILED)
+def _misfit(packed, xy_px, information, used, i, at):
+    """Return the sum of squared standardised residuals of the used views."""
+    total = 0.0
+    for k in range(len(packed)):
+        if used[k]:
+            seen = see(packed[k], at[0], at[1], at[2])
+            r, s = xy_px[k, i, 0] - seen[0], xy_px[k, i, 1] - seen[1]
+            total += information[k, i, 0] * r * r + information[k, i, 2] * s * s
+            total += 2 * information[k, i, 1] * r * s
+    return total if np.isfinite(total) else np.inf
+
+
+@njit(**COMPILED)
+def _fits(packed, xy_px, information, used, i, at, gates):
+    """Return whether the used views of a point (at least two) agree."""
+    n = 0
+    for k in range(len(packed)):
+        n += used[k]
+    if n < 2:
+        return False
+    total = _misfit(packed, xy_px, information, used, i, at)
+    if n == 2:
+        return total < min(gates[0], GATE_PAIR)
+    if not total < gates[2 * n - 4]:
+        return False
+    # No view's own distance can be large where the sum is small, unless it has much leverage.
+    for k in range(len(packed)):
+        if used[k]:
+            told = foretell(packed, xy_px, information, k, i, True, at)
+            if not 0 <= told[0] < GATE_VIEW:
+                return False
+    return True
+
+
+@njit(**COMPILED)
+def _solve(packed, xy_px, xy, information, used, i, steps):
+    x, y, z = start_point(packed, xy, information, used, i)
+    return solve_point(packed, xy_px, information, used, i, x, y, z, steps)
+
+
+@njit(**COMPILED)
+def _join(at, told):
+    """Add a view that took no part, by the update of Kalman (1960)."""
+    x, y, z, a, b, c, d, e, f = at
+    _, _, r, s, xx, xy, yy, p0, p1, p2, q0, q1, q2 = told
+    u0, u1, u2 = a * p0 + b * p1 + c * p2, b * p0 + d * p1 + e * p2, c * p0 + e * p1 + f * p2
+    v0, v1, v2 = a * q0 + b * q1 + c * q2, b * q0 + d * q1 + e * q2, c * q0 + e * q1 + f * q2
+    g0, g1, g2 = xx * u0 + xy * v0, xx * u1 + xy * v1, xx * u2 + xy * v2
+    h0, h1, h2 = xy * u0 + yy * v0, xy * u1 + yy * v1, xy * u2 + yy * v2
+    return (
+        x + g0 * r + h0 * s,
+        y + g1 * r + h1 * s,
+        z + g2 * r + h2 * s,
+        a - g0 * u0 - h0 * v0,
+        b - g0 * u1 - h0 * v1,
+        c - g0 * u2 - h0 * v2,
+        d - g1 * u1 - h1 * v1,
+        e - g1 * u2 - h1 * v2,
+        f - g2 * u2 - h2 * v2,
+    )
+
+
+@njit(**COMPILED)
+def _propose(packed, xy_px, xy, information, seen, i, volume, party, two, votes, rivals):
+    """Find the party of the best pair, and for each camera the best proposal that it is part of."""
+    cameras = len(packed)
+    best = -np.inf
+    party[:] = False
+    votes[:] = -np.inf
+    for k in range(cameras):
+        for m in range(k + 1, cameras):
+            if not (seen[k] and seen[m]):
+                continue
+            two[:] = False
+            two[k] = two[m] = True
+            at = _solve(packed, xy_px, xy, information, two, i, 2)
+            own = _misfit(packed, xy_px, information, two, i, at)
+            far = (at[0] - volume[0]) ** 2 + (at[1] - volume[1]) ** 2 + (at[2] - volume[2]) ** 2
+            if not (own < GATE_PAIR and far < volume[3]):
+                continue
+            count = -own / 2
+            for c in range(cameras):
+                if c in (k, m) or not seen[c]:
+                    continue
+                told = foretell(packed, xy_px, information, c, i, False, at)
+                if not told[0] < GATE_VIEW:
+                    continue
+                # An error may lie anywhere in the image.
+                gain = _PRIOR + np.log(packed[c, AREA] / (2 * np.pi))
+                gain -= (told[0] + np.log(told[1])) / 2
+                if gain > 0:
+                    two[c] = True
+                    count += gain
+                    at = _join(at, told)
+            if count > best:
+                best = count
+                party[:] = two
+            for c in range(cameras):
+                if two[c] and count > votes[c]:
+                    votes[c] = count
+                    for j in range(9):
+                        rivals[c, j] = at[j]
+
+
+@njit(**COMPILED)
+def _settle(packed, xy_px, xy, information, seen, i, party):
     """Let views leave and join until nothing changes (or the rounds are over)."""
-    party = party.copy()
-    estimate = solve(s, party)
-    columns = np.arange(party.shape[1])
+    at = _solve(packed, xy_px, xy, information, party, i, STEPS)
     for _ in range(_ROUNDS):
-        distance = np.stack(
-            [foretell(s, c, estimate, party[c]).distance for c in range(len(s.cameras))]
-        )
-        n = party.sum(0)
-        # A pair's own two views cannot disagree with what they alone foretell.
-        leaving = np.where(party & (n > 2), distance, -np.inf)
-        joining = np.where(s.seen & ~party & (n >= 2), distance, np.inf)
-        worst, nearest = leaving.argmax(0), joining.argmin(0)
-        leaves = leaving[worst, columns] >= GATE_VIEW
-        joins = ~leaves & (joining[nearest, columns] < GATE_VIEW)
-        if not (leaves | joins).any():
+        n = 0
+        for k in range(len(packed)):
+            n += party[k]
+        worst, nearest = -1, -1
+        leaving, joining = -np.inf, np.inf
+        for k in range(len(packed)):
+            if not seen[k] or n < 2 or (party[k] and n == 2):
+                continue  # a pair's own two views cannot disagree with what they alone foretell
+            told = foretell(packed, xy_px, information, k, i, party[k], at)[0]
+            if party[k] and told > leaving:
+                worst, leaving = k, told
+            if not party[k] and told < joining:
+                nearest, joining = k, told
+        if worst >= 0 and leaving >= GATE_VIEW:
+            party[worst] = False
+        elif nearest >= 0 and joining < GATE_VIEW:
+            party[nearest] = True
+        else:
             break
-        party[worst[leaves], columns[leaves]] = False
-        party[nearest[joins], columns[joins]] = True
-        estimate = solve(s, party)
-    return party, estimate
+        at = _solve(packed, xy_px, xy, information, party, i, STEPS)
+    return at
+
+
+@njit(**COMPILED)
+def _doubt(seen, party, votes, rivals, at):
+    """Return whether a view left out is part of a rival proposal that is elsewhere."""
+    most = votes.max()
+    for k in range(len(votes)):
+        if not seen[k] or party[k] or not votes[k] > most - _MARGIN:
+            continue
+        r = rivals[k]
+        x, y, z = r[0] - at[0], r[1] - at[1], r[2] - at[2]
+        a, b, c, d, e, f = invert(
+            r[3] + at[3], r[4] + at[4], r[5] + at[5], r[6] + at[6], r[7] + at[7], r[8] + at[8]
+        )
+        apart = a * x * x + d * y * y + f * z * z + 2 * (b * x * y + c * x * z + e * y * z)
+        if not apart < _GATE_APART:
+            return True
+    return False
+
+
+@njit(**COMPILED)
+def _figures(packed, xy_px, information, used, i, at, figures):
+    """Write residuals, standardised residuals and redundancies of the used views."""
+    x, y, z, a, b, c, d, e, f = at
+    for k in range(len(packed)):
+        if not used[k]:
+            continue
+        u, v, p0, p1, p2, q0, q1, q2 = see(packed[k], x, y, z)
+        r, s = xy_px[k, i, 0] - u, xy_px[k, i, 1] - v
+        xx, xy, yy = information[k, i, 0], information[k, i, 1], information[k, i, 2]
+        # Whitened by the Cholesky factor of the information.
+        root = np.sqrt(xx)
+        low = xy / root
+        rest = np.sqrt(yy - low * low)
+        s_xx, s_xy, s_yy = _spread(p0, p1, p2, q0, q1, q2, a, b, c, d, e, f)
+        free = 1 - (xx * s_xx + 2 * xy * s_xy + low * low * s_yy)
+        free_y = 1 - rest * rest * s_yy
+        figures[0, k, i, 0], figures[0, k, i, 1] = r, s
+        figures[2, k, i, 0] = min(max(free, 0.0), 1.0)
+        figures[2, k, i, 1] = min(max(free_y, 0.0), 1.0)
+        if free > _LEAST_REDUNDANCY:
+            figures[1, k, i, 0] = (root * r + low * s) / np.sqrt(free)
+        if free_y > _LEAST_REDUNDANCY:
+            figures[1, k, i, 1] = rest * s / np.sqrt(free_y)
+
+
+@njit(**COMPILED)
+def _agree_all(
+    packed,
+    xy_px,
+    xy,
+    information,
+    gates,
+    volume,
+    robust,
+    used,
+    status,
+    xyz,
+    cov,
+    figures,
+    first,
+    end,
+):
+    cameras = len(packed)
+    seen, two = np.zeros(cameras, np.bool_), np.zeros(cameras, np.bool_)
+    votes, rivals = np.zeros(cameras), np.zeros((cameras, 9))
+    for i in range(first, end):
+        n = 0
+        for k in range(cameras):
+            n += used[i, k]
+        code = TOO_FEW
+        at = (np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
+        if n >= 2:
+            at = _solve(packed, xy_px, xy, information, used[i], i, STEPS)
+            code = GOOD
+            if not robust:
+                if not np.isfinite(at[0] + at[1] + at[2] + at[3] + at[6] + at[8]):
+                    code = TOO_FEW
+            elif not _fits(packed, xy_px, information, used[i], i, at, gates):
+                code = DISAGREE
+                if n > 2:
+                    party = used[i]
+                    seen[:] = party
+                    _propose(
+                        packed, xy_px, xy, information, seen, i, volume, party, two, votes, rivals
+                    )
+                    at = _settle(packed, xy_px, xy, information, seen, i, party)
+                    if _fits(packed, xy_px, information, party, i, at, gates):
+                        code = AMBIGUOUS if _doubt(seen, party, votes, rivals, at) else GOOD
+            if robust and code == GOOD:
+                far = (at[0] - volume[0]) ** 2 + (at[1] - volume[1]) ** 2 + (at[2] - volume[2]) ** 2
+                if not far < volume[3]:
+                    code = OUTSIDE
+        status[i] = code
+        if code == GOOD:
+            xyz[i, 0], xyz[i, 1], xyz[i, 2] = at[0], at[1], at[2]
+            for j in range(6):
+                cov[i, j] = at[3 + j]
+            _figures(packed, xy_px, information, used[i], i, at, figures)
+        else:
+            used[i] = False
+            xyz[i] = np.nan
+            cov[i] = np.nan

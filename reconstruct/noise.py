@@ -8,13 +8,11 @@ import numpy as np
 from scipy.stats import chi2
 
 from lab.checks import FloatArray
-from reconstruct.consensus import Agreement, agree, misfit, seen_spread
-from reconstruct.sightlines import Sightlines, look, solve
+from reconstruct.consensus import agree
+from reconstruct.sightlines import Sightlines
 
 # The median of |z| of a standard normal variable.
 _MEDIAN = 0.6744897501960817
-# A residual that the fit has nearly swallowed says nothing of the noise.
-_LEAST_REDUNDANCY = 0.1
 # Weight of the camera's and the joint's common noise, in residuals, against those of one joint.
 _PRIOR = 10.0
 _FLOOR_PX = 0.05
@@ -24,35 +22,6 @@ _ROUNDS = 10
 _SETTLED = 0.02
 # A camera's joint is not believed to be better than this part of the average.
 _FLOOR_PART = 0.25
-
-
-def standardised(s: Sightlines, agreement: Agreement) -> tuple[FloatArray, FloatArray]:
-    """Return residuals and redundancies of the used views, both (C, N, 2).
-
-    A residual is divided by its standard deviation as the information has it, sqrt(1 - h) of the
-    noise (h the leverage, 1 - h the redundancy): where the information is right, they scatter by
-    one. NaN where a view was not used.
-    """
-    shape = (*s.seen.shape, 2)
-    values, redundancy = np.full(shape, np.nan), np.full(shape, np.nan)
-    for c in range(len(s.cameras)):
-        on = agreement.used[c]
-        part = s.select(on)
-        view = look(part, c, agreement.estimate.xyz[on].T)
-        xx, xy, yy = part.information[c].T
-        # Whitened by the Cholesky factor of the information.
-        root = np.sqrt(xx)
-        low, rest = xy / root, np.sqrt(yy - xy * xy / xx)
-        spread = seen_spread(view, agreement.estimate.cov[on].T)
-        h0 = xx * spread[0] + 2 * xy * spread[1] + low * low * spread[2]
-        h1 = rest * rest * spread[2]
-        x, y = view.residual
-        white = np.stack([root * x + low * y, rest * y], axis=-1)
-        free = np.clip(1 - np.stack([h0, h1], axis=-1), 0, 1)
-        redundancy[c, on] = free
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values[c, on] = np.where(free > _LEAST_REDUNDANCY, white / np.sqrt(free), np.nan)
-    return values, redundancy
 
 
 def information_of(cov_px: FloatArray, sigma_px: FloatArray) -> FloatArray:
@@ -94,15 +63,18 @@ def estimate_noise(
     first = 1 / np.clip(np.where(np.isfinite(score), score, 1.0), _LEAST_SCORE, 1.0)
     flat = (cameras, len(which), 3)
     rough = s.weighted(information_of(np.full_like(cov_px, np.nan), first).reshape(flat))
-    sigma = np.full((cameras, joints), _first_noise(rough))
+    sigma = np.full((cameras, joints), _first_noise(rough, volume))
     size: Callable[[FloatArray, FloatArray], float] = _median_size
     for _ in range(_ROUNDS):
         spread = np.broadcast_to(sigma[:, None], score.shape)
         weighted = s.weighted(information_of(cov_px, spread).reshape(flat))
-        values, redundancy = standardised(weighted, agree(weighted, volume))
+        agreement = agree(weighted, volume)
         by_joint = (cameras, len(some), joints, 2)
         found = _joint_noise(
-            np.abs(values).reshape(by_joint), redundancy.reshape(by_joint), sigma, size
+            np.abs(agreement.standardised).reshape(by_joint),
+            agreement.redundancy.reshape(by_joint),
+            sigma,
+            size,
         )
         change = np.abs(np.log(found / sigma)).max()
         sigma = found
@@ -113,11 +85,16 @@ def estimate_noise(
     return sigma
 
 
-def _first_noise(s: Sightlines) -> float:
+def _first_noise(s: Sightlines, volume: tuple[FloatArray, float]) -> float:
     """Return the noise with which half of the points fit all of their views."""
     n = s.seen.sum(0)
+    everything = agree(s, volume, robust=False)
+    x, y = everything.residual_px[..., 0], everything.residual_px[..., 1]
+    xx, xy, yy = (s.information[..., j] for j in range(3))
+    total = np.nansum(xx * x * x + 2 * xy * x * y + yy * y * y, axis=0)
+    # What no point fits tells of noise without end.
+    total[everything.status > 0] = np.inf
     with np.errstate(all="ignore"):
-        total = misfit(s, s.seen, solve(s, s.seen))
         ratio = total / chi2.median(np.maximum(2 * n - 3, 1))
     enough = n > 2 if (n > 2).any() else n > 1
     return max(float(np.sqrt(np.median(ratio[enough]))) if enough.any() else 1.0, _FLOOR_PX)

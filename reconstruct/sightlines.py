@@ -1,8 +1,7 @@
-"""Points from the lines of sight of several cameras, for many points at once.
+"""What several cameras saw, and the most likely point for a set of views, compiled.
 
-Everything here is written out by components, arrays of N points: 3 x 3 systems by the million are
-quicker so than as stacks of matrices. The lens has been taken away: an observation is x/z, y/z in
-its camera's frame, with the information (inverse covariance) that its pixel noise gives it there.
+A point is found by Gauss-Newton on pixel residuals through the lens, weighted by the inverse
+covariance of the pixels, from a linear start; its covariance is (J'WJ)^-1.
 """
 
 from __future__ import annotations
@@ -11,14 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from lab.camera import Camera
 from lab.checks import FloatArray
-from lab.lens_model import distort
+from reconstruct.optics import COMPILED, in_threads, invert, middle_of, pack, see, unbend
 
-_STEPS = 6
-_CONVERGED_M = 1e-9
+STEPS = 8
+# A shorter last step leaves some ten nanometres to go.
+_CONVERGED_M = 1e-5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,17 +28,17 @@ class Sightlines:
 
     Attributes:
         cameras: C cameras.
+        packed: (C, W) the same for the compiled code.
         xy_px: (C, N, 2) px.
-        xy: (C, N, 2) x/z, y/z without the lens.
-        bend: (C, N, 2, 2) derivative of the pixel by `xy`, there.
+        xy: (C, N, 2) x/z, y/z without the lens; NaN where there is none.
         seen: (C, N) whether there is an observation that the lens can have made.
-        information: (C, N, 3) xx, xy, yy of the inverse covariance in `xy`.
+        information: (C, N, 3) xx, xy, yy of the inverse covariance of the pixels, 1/px^2.
     """
 
     cameras: tuple[Camera, ...]
+    packed: FloatArray
     xy_px: FloatArray
     xy: FloatArray
-    bend: FloatArray
     seen: NDArray[np.bool_]
     information: FloatArray
 
@@ -45,45 +46,15 @@ class Sightlines:
         """Return the sightlines of some of the points."""
         return replace(
             self,
-            xy_px=self.xy_px[:, which],
-            xy=self.xy[:, which],
-            bend=self.bend[:, which],
-            seen=self.seen[:, which],
-            information=self.information[:, which],
+            xy_px=np.ascontiguousarray(self.xy_px[:, which]),
+            xy=np.ascontiguousarray(self.xy[:, which]),
+            seen=np.ascontiguousarray(self.seen[:, which]),
+            information=np.ascontiguousarray(self.information[:, which]),
         )
 
-    def weighted(self, information_px: FloatArray) -> Sightlines:
-        """Return the sightlines with the information (C, N, 3: xx, xy, yy) of pixels, 1/px^2."""
-        a, b, c, d = (self.bend[..., i, j] for i in (0, 1) for j in (0, 1))
-        xx, xy, yy = (information_px[..., i] for i in range(3))
-        return replace(
-            self,
-            information=np.stack(
-                [
-                    a * a * xx + 2 * a * c * xy + c * c * yy,
-                    a * b * xx + (a * d + b * c) * xy + c * d * yy,
-                    b * b * xx + 2 * b * d * xy + d * d * yy,
-                ],
-                axis=-1,
-            ),
-        )
-
-
-def take_sightlines(cameras: tuple[Camera, ...], xy_px: FloatArray) -> Sightlines:
-    """Take the lenses away from pixels (C, N, 2); the information is that of one pixel of noise."""
-    xy = np.empty_like(xy_px)
-    bend = np.empty((*xy_px.shape, 2))
-    seen = np.zeros(xy_px.shape[:-1], bool)
-    for c, camera in enumerate(cameras):
-        found = np.isfinite(xy_px[c]).all(-1)
-        xy[c], bend[c] = 0.0, np.eye(2)
-        xy[c, found], converged = camera.normalised(xy_px[c, found])
-        seen[c, found] = converged
-        xy[c, ~seen[c]] = 0.0
-        _, by_xy, _ = distort(camera.model, camera.coefficients, xy[c])
-        bend[c] = camera.intrinsics[:2, None] * by_xy
-    empty = Sightlines(cameras, xy_px, xy, bend, seen, np.zeros((*seen.shape, 3)))
-    return empty.weighted(np.broadcast_to([1.0, 0.0, 1.0], (*seen.shape, 3)))
+    def weighted(self, information: Any) -> Sightlines:
+        """Return the sightlines with other information (C, N, 3)."""
+        return replace(self, information=np.ascontiguousarray(information, float))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,156 +70,138 @@ class Estimate:
     cov: FloatArray
 
 
-def inverse_symmetric(h: FloatArray) -> FloatArray:
-    """Invert symmetric 3 x 3 matrices given as (6, N): xx, xy, xz, yy, yz, zz; NaN if singular."""
-    a, b, c, d, e, f = h
-    xx, xy, xz = d * f - e * e, c * e - b * f, b * e - c * d
-    determinant = a * xx + b * xy + c * xz
-    # A determinant lost in rounding means that the sight lines do not cross.
-    good = determinant > 1e-12 * a * d * f
-    scale = 1 / np.where(good, determinant, np.nan)
-    return np.stack([xx, xy, xz, a * f - c * c, b * c - a * e, a * d - b * b]) * scale
+def take_sightlines(cameras: tuple[Camera, ...], xy_px: FloatArray) -> Sightlines:
+    """Take the lenses away from pixels (C, N, 2); the information is that of one pixel of noise."""
+    packed = pack(cameras)
+    xy_px = np.ascontiguousarray(xy_px, float)
+    xy, state = np.empty_like(xy_px), np.empty(xy_px.shape[:-1], np.uint8)
+    in_threads(lambda a, b: _unbend_all(packed, xy_px, xy, state, a, b), xy_px.shape[1])
+    if (state == _UNDECIDED).any():
+        for c, camera in enumerate(cameras):
+            hard = state[c] == _UNDECIDED
+            xy[c, hard], state[c, hard] = camera.normalised(xy_px[c, hard])
+    one = np.broadcast_to([1.0, 0.0, 1.0], (*state.shape, 3))
+    return Sightlines(cameras, packed, xy_px, xy, state == _SEEN, one)
 
 
-def times_symmetric(h: FloatArray, v: FloatArray) -> FloatArray:
-    """Multiply symmetric matrices (6, N) with vectors (3, N)."""
-    return np.stack(
-        [
-            h[0] * v[0] + h[1] * v[1] + h[2] * v[2],
-            h[1] * v[0] + h[3] * v[1] + h[4] * v[2],
-            h[2] * v[0] + h[4] * v[1] + h[5] * v[2],
-        ]
+_UNSEEN, _SEEN, _UNDECIDED = 0, 1, 2
+
+
+@njit(**COMPILED)
+def _unbend_all(packed, xy_px, xy, state, first, end):
+    for c in range(len(packed)):
+        for i in range(first, end):
+            x, y = xy_px[c, i, 0], xy_px[c, i, 1]
+            if np.isfinite(x) and np.isfinite(y):
+                u, v, good = unbend(packed[c], x, y)
+                xy[c, i, 0], xy[c, i, 1] = u, v
+                state[c, i] = _SEEN if good else _UNDECIDED
+            else:
+                xy[c, i, 0], xy[c, i, 1], state[c, i] = np.nan, np.nan, _UNSEEN
+
+
+@njit(**COMPILED)
+def start_point(packed, xy, information, used, i):
+    """Return the point of the linear method, weighted by information.
+
+    Each view asks that R1 X + t1 = x (R3 X + t3), and likewise in y (the direct linear transform:
+    Hartley and Sturm, CVIU 68:146, 1997, section 5, inhomogeneous). Its residual is that in x and
+    y times the depth, so far cameras count too much: good enough to start from.
+    """
+    a = b = c = d = e = f = 0.0
+    g0 = g1 = g2 = 0.0
+    for k in range(len(packed)):
+        if not used[k]:
+            continue
+        p = packed[k]
+        x, y = xy[k, i, 0], xy[k, i, 1]
+        wx = information[k, i, 0] * p[12] * p[12]
+        wy = information[k, i, 2] * p[13] * p[13]
+        p0, p1, p2 = p[0] - x * p[6], p[1] - x * p[7], p[2] - x * p[8]
+        q0, q1, q2 = p[3] - y * p[6], p[4] - y * p[7], p[5] - y * p[8]
+        r, s = wx * (x * p[11] - p[9]), wy * (y * p[11] - p[10])
+        g0 += p0 * r + q0 * s
+        g1 += p1 * r + q1 * s
+        g2 += p2 * r + q2 * s
+        wp0, wp1, wq0, wq1 = wx * p0, wx * p1, wy * q0, wy * q1
+        a += wp0 * p0 + wq0 * q0
+        b += wp0 * p1 + wq0 * q1
+        c += wp0 * p2 + wq0 * q2
+        d += wp1 * p1 + wq1 * q1
+        e += wp1 * p2 + wq1 * q2
+        f += wx * p2 * p2 + wy * q2 * q2
+    a, b, c, d, e, f = invert(a, b, c, d, e, f)
+    return (a * g0 + b * g1 + c * g2, b * g0 + d * g1 + e * g2, c * g0 + e * g1 + f * g2)
+
+
+@njit(**COMPILED)
+def solve_point(packed, xy_px, information, used, i, x, y, z, steps):
+    """Return the most likely point from a start, and its covariance; NaN where there is none."""
+    a = b = c = d = e = f = np.nan
+    for _ in range(steps):
+        a = b = c = d = e = f = 0.0
+        g0 = g1 = g2 = 0.0
+        for k in range(len(packed)):
+            if not used[k]:
+                continue
+            u, v, p0, p1, p2, q0, q1, q2 = see(packed[k], x, y, z)
+            r, s = xy_px[k, i, 0] - u, xy_px[k, i, 1] - v
+            xx, xy, yy = information[k, i, 0], information[k, i, 1], information[k, i, 2]
+            m0, m1, m2 = xx * p0 + xy * q0, xx * p1 + xy * q1, xx * p2 + xy * q2
+            n0, n1, n2 = xy * p0 + yy * q0, xy * p1 + yy * q1, xy * p2 + yy * q2
+            g0 += m0 * r + n0 * s
+            g1 += m1 * r + n1 * s
+            g2 += m2 * r + n2 * s
+            a += m0 * p0 + n0 * q0
+            b += m0 * p1 + n0 * q1
+            c += m0 * p2 + n0 * q2
+            d += m1 * p1 + n1 * q1
+            e += m1 * p2 + n1 * q2
+            f += m2 * p2 + n2 * q2
+        a, b, c, d, e, f = invert(a, b, c, d, e, f)
+        dx = a * g0 + b * g1 + c * g2
+        dy = b * g0 + d * g1 + e * g2
+        dz = c * g0 + e * g1 + f * g2
+        x += dx
+        y += dy
+        z += dz
+        if not abs(dx) + abs(dy) + abs(dz) > _CONVERGED_M:
+            break
+    return x, y, z, a, b, c, d, e, f
+
+
+def solve(s: Sightlines, used: NDArray[np.bool_]) -> Estimate:
+    """Return the most likely points and their covariance from the used views (C, N)."""
+    n = s.seen.shape[1]
+    xyz, cov = np.empty((n, 3)), np.empty((n, 6))
+    mask = np.ascontiguousarray(used.T)
+    in_threads(
+        lambda a, b: _solve_all(s.packed, s.xy_px, s.xy, s.information, mask, xyz, cov, a, b), n
     )
+    return Estimate(xyz + middle_of(s.cameras), cov)
 
 
-def accumulate(
-    h: FloatArray, g: FloatArray, rows: tuple[FloatArray, FloatArray], e: Any, w: Any
-) -> None:
-    """Add J' W J to h (6, N) and J' W e to g (3, N).
-
-    Args:
-        h: Sum so far.
-        g: Sum so far.
-        rows: The two rows (3, N) of J.
-        e: Two arrays (N,).
-        w: xx, xy, yy of W, three arrays (N,).
-    """
-    p, q = rows
-    for i in range(3):
-        left0 = w[0] * p[i] + w[1] * q[i]
-        left1 = w[1] * p[i] + w[2] * q[i]
-        g[i] += left0 * e[0] + left1 * e[1]
-        for j in range(i, 3):
-            h[_AT[i][j]] += left0 * p[j] + left1 * q[j]
+@njit(**COMPILED)
+def _solve_all(packed, xy_px, xy, information, mask, xyz, cov, first, end):
+    for i in range(first, end):
+        x, y, z = start_point(packed, xy, information, mask[i], i)
+        x, y, z, a, b, c, d, e, f = solve_point(
+            packed, xy_px, information, mask[i], i, x, y, z, STEPS
+        )
+        xyz[i, 0], xyz[i, 1], xyz[i, 2] = x, y, z
+        cov[i, 0], cov[i, 1], cov[i, 2] = a, b, c
+        cov[i, 3], cov[i, 4], cov[i, 5] = d, e, f
 
 
-_AT = ((0, 1, 2), (1, 3, 4), (2, 4, 5))
-
-
-def _masked(s: Sightlines, c: int, used: NDArray[np.bool_]) -> FloatArray:
-    return np.where(used[c], s.information[c].T, 0.0)
-
-
-def start(s: Sightlines, used: NDArray[np.bool_]) -> FloatArray:
-    """Return points (3, N) by the linear method, weighted by information.
-
-    Each view asks that R1 X + t1 = x (R3 X + t3), and likewise in y (the direct linear
-    transform: Hartley and Sturm, CVIU 68:146, 1997, section 5, inhomogeneous). Its residual is
-    that in x and y times the depth, so far cameras count too much: good enough to start from.
-    """
-    middle = np.mean([camera.centre for camera in s.cameras], axis=0)
-    h, g = np.zeros((6, s.seen.shape[1])), np.zeros((3, s.seen.shape[1]))
-    for c in np.flatnonzero(used.any(1)).tolist():
-        camera = s.cameras[c]
-        turn = camera.cam_from_lab.rotation
-        # Counted from the middle of the cameras, for the sake of rounding.
-        t = camera.cam_from_lab.transform(middle)
-        x, y = s.xy[c].T
-        rows = (turn[0][:, None] - x * turn[2][:, None], turn[1][:, None] - y * turn[2][:, None])
-        accumulate(h, g, rows, (x * t[2] - t[0], y * t[2] - t[1]), _masked(s, c, used))
-    return times_symmetric(inverse_symmetric(h), g) + middle[:, None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """A camera's view of points: the residual in x/z, y/z and its derivative by the point.
-
-    Attributes:
-        residual: (2, N), NaN behind the camera.
-        rows: The two rows (3, N) of the derivative of x/z, y/z.
-    """
-
-    residual: FloatArray
-    rows: tuple[FloatArray, FloatArray]
-
-
-def look(s: Sightlines, c: int, xyz: FloatArray) -> View:
-    """Return how camera c sees points (3, N)."""
-    pose = s.cameras[c].cam_from_lab
-    x, y, z = pose.rotation @ xyz + pose.translation[:, None]
-    inverse = 1 / np.where(z > 0, z, np.nan)
-    u, v = x * inverse, y * inverse
-    turn = pose.rotation[:, :, None]
-    residual = np.stack([s.xy[c, :, 0] - u, s.xy[c, :, 1] - v])
-    return View(residual, ((turn[0] - u * turn[2]) * inverse, (turn[1] - v * turn[2]) * inverse))
-
-
-def solve(s: Sightlines, used: NDArray[np.bool_], *, steps: int = _STEPS) -> Estimate:
-    """Return the most likely points and their covariance from the used views.
-
-    Gauss-Newton on x/z, y/z from the linear start. The information belongs to the lens at the
-    place of the observation; `refine` takes the lens itself.
-    """
-    with np.errstate(all="ignore"):
-        xyz = start(s, used)
-        inverse = np.full((6, xyz.shape[1]), np.nan)
-        for _ in range(steps):
-            h, g = np.zeros((6, xyz.shape[1])), np.zeros_like(xyz)
-            for c in np.flatnonzero(used.any(1)).tolist():
-                view = look(s, c, xyz)
-                # Only a used view may turn the point into NaN.
-                e = np.where(used[c], view.residual, 0.0)
-                rows = (np.where(used[c], view.rows[0], 0.0), np.where(used[c], view.rows[1], 0.0))
-                accumulate(h, g, rows, e, _masked(s, c, used))
-            inverse = inverse_symmetric(h)
-            step = times_symmetric(inverse, g)
-            xyz = xyz + step
-            if not (np.abs(step) > _CONVERGED_M).any():
-                break
-    return Estimate(xyz.T, inverse.T)
-
-
-def refine(
-    s: Sightlines, used: NDArray[np.bool_], information_px: FloatArray, xyz: FloatArray
+def most_likely(
+    cameras: tuple[Camera, ...], xy_px: FloatArray, information: FloatArray
 ) -> Estimate:
-    """Finish with the true lens: Gauss-Newton on pixels, from points (N, 3).
+    """Return the most likely points and their covariance, every observation taken as right.
 
     Args:
-        s: The sightlines.
-        used: (C, N).
-        information_px: (C, N, 3) xx, xy, yy in 1/px^2.
-        xyz: (N, 3) m.
+        cameras: C.
+        xy_px: (C, N, 2) px; NaN where not seen.
+        information: (C, N, 3) xx, xy, yy of the inverse covariance of the pixels, 1/px^2.
     """
-    xyz = xyz.T.copy()
-    inverse = np.full((6, xyz.shape[1]), np.nan)
-    moving = np.arange(xyz.shape[1])
-    with np.errstate(all="ignore"):
-        for _ in range(_STEPS):
-            h, g = np.zeros((6, len(moving))), np.zeros((3, len(moving)))
-            for c, camera in enumerate(s.cameras):
-                on = used[c, moving]
-                which = moving[on]
-                seen = camera.project_with_jacobians(xyz[:, which].T)
-                e = (s.xy_px[c, which] - seen.xy_px).T
-                part_h, part_g = np.zeros((6, len(which))), np.zeros((3, len(which)))
-                rows = (seen.by_point[:, 0].T, seen.by_point[:, 1].T)
-                accumulate(part_h, part_g, rows, e, information_px[c, which].T)
-                h[:, on] += part_h
-                g[:, on] += part_g
-            inverse[:, moving] = inverse_symmetric(h)
-            step = times_symmetric(inverse[:, moving], g)
-            xyz[:, moving] += step
-            moving = moving[(np.abs(step) > _CONVERGED_M).any(0)]
-            if not len(moving):
-                break
-    return Estimate(xyz.T, inverse.T)
+    s = take_sightlines(cameras, xy_px).weighted(information)
+    return solve(s, s.seen)

@@ -14,9 +14,9 @@ from lab.errors import LabError
 from lab.points import Points3D
 from lab.rig import Rig
 from reconstruct.associate import AlignedKeypoints
-from reconstruct.consensus import GOOD, REASONS, TOO_FEW, Agreement, agree
-from reconstruct.noise import estimate_noise, information_of, standardised
-from reconstruct.sightlines import Estimate, Sightlines, refine, solve, take_sightlines
+from reconstruct.consensus import GOOD, REASONS, Agreement, agree
+from reconstruct.noise import estimate_noise, information_of
+from reconstruct.sightlines import Sightlines, take_sightlines
 
 # A point is no further from the middle of the cameras than this many times the furthest of them.
 _VOLUME = 3.0
@@ -121,7 +121,7 @@ def triangulate(rig: Rig, aligned: AlignedKeypoints, *, robust: bool = True) -> 
     information = information_of(aligned.cov_px, np.broadcast_to(sigma[:, None], shape))
     information = information.reshape(*flat, 3)
     s = s.weighted(information)
-    agreement = agree(s, volume) if robust else _take_all(s)
+    agreement = agree(s, volume, robust=robust)
     return _reconstruction(s, information, agreement, aligned)
 
 
@@ -142,32 +142,15 @@ def _volume(cameras: tuple[Camera, ...]) -> tuple[FloatArray, float]:
     return middle, max(_VOLUME * furthest, _LEAST_VOLUME_M)
 
 
-def _take_all(s: Sightlines) -> Agreement:
-    used = s.seen & (s.seen.sum(0) > 1)
-    with np.errstate(all="ignore"):
-        estimate = solve(s, used)
-    lost = ~np.isfinite(estimate.xyz).all(1)
-    used &= ~lost
-    return Agreement(estimate, used, np.where(lost, TOO_FEW, GOOD).astype(np.uint8))
-
-
 def _reconstruction(
     s: Sightlines, information: FloatArray, agreement: Agreement, aligned: AlignedKeypoints
 ) -> Reconstruction:
     shape = aligned.score.shape
     good = agreement.status == GOOD
-    xyz, cov = np.full((len(good), 3), np.nan), np.full((len(good), 6), np.nan)
-    used = agreement.used
-    part = s.select(good)
-    final = refine(part, used[:, good], information[:, good], agreement.estimate.xyz[good])
-    xyz[good], cov[good] = final.xyz, final.cov
-    residual = np.full(used.shape, np.nan)
-    for c, camera in enumerate(s.cameras):
-        on = used[c]
-        residual[c, on] = np.linalg.norm(s.xy_px[c, on] - camera.project(xyz[on]), axis=1)
-    values, redundancy = standardised(s, Agreement(Estimate(xyz, cov), used, agreement.status))
-    freedom = float(np.nansum(redundancy))
-    chi2 = float(np.nansum(values**2 * redundancy)) / freedom if freedom > 0 else np.nan
+    used, values = agreement.used, agreement.standardised
+    xyz, cov = agreement.estimate.xyz, agreement.estimate.cov
+    freedom = float(np.nansum(agreement.redundancy))
+    misfit = float(np.nansum(values**2 * agreement.redundancy))
     return Reconstruction(
         points=Points3D(
             aligned.names,
@@ -177,11 +160,13 @@ def _reconstruction(
         ),
         cameras=aligned.cameras,
         views=used.sum(0).reshape(shape[1:]),
-        residual_px=residual.reshape(shape),
+        residual_px=np.hypot(agreement.residual_px[..., 0], agreement.residual_px[..., 1]).reshape(
+            shape
+        ),
         rejected=(s.seen & ~used & good).reshape(shape),
         status=agreement.status.reshape(shape[1:]),
         noise_px=_noise_px(values, information, shape),
-        chi2_per_dof=chi2,
+        chi2_per_dof=misfit / freedom if freedom > 0 else np.nan,
         information_px=np.where(used[..., None], information, 0.0).reshape(*shape, 3),
     )
 
