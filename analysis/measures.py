@@ -11,7 +11,7 @@ import numpy as np
 from analysis.angles import strike_angles
 from analysis.contact import value_at_corner
 from analysis.cycles import IndexedCycle
-from analysis.sampling import peak, sample
+from analysis.sampling import mean_over, peak, sample
 from analysis.segments import Body
 from lab.checks import FloatArray
 from lab.gait import SIDES
@@ -192,7 +192,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition(
         "trunk_lean_forward_stance_mean", "rad", ("trunk_lean_forward",), (),
-        lambda w, s: w.over("trunk_lean_forward", s, "strike", "off").mean(-1),
+        lambda w, s: mean_over(w.over("trunk_lean_forward", s, "strike", "off")),
         f"Mean over stance of the {_TRUNK} in the sagittal plane of progression, forward +.",
     ),
     Definition(
@@ -247,7 +247,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
     Definition(
         "pelvic_tilt_stance_mean", "rad", ("pelvis_tilt",), (),
-        lambda w, s: w.over("pelvis_tilt", s, "strike", "off").mean(-1),
+        lambda w, s: mean_over(w.over("pelvis_tilt", s, "strike", "off")),
         "Mean over stance of the tilt of the plane of both ASIS and PSIS, anterior +.",
     ),
     Definition(

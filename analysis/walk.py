@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import stdtrit
 
 from analysis.angles import compute_angles
 from analysis.cycles import build_cycles
@@ -203,7 +204,9 @@ def _summarise(cycles: CycleValues, draws: int) -> Measure:
     value, sigma = float(means[0]), float("nan")
     if draws:
         plus, minus = means[1 : 1 + draws], means[1 + draws :]
-        sigma = float(np.sqrt(np.mean(((plus - minus) / 2) ** 2)))
+        # Few draws know sigma only roughly: widened so that 1.96 of it is Student's 95 %.
+        student = float(stdtrit(draws, 0.975)) / 1.96
+        sigma = student * float(np.sqrt(np.mean(((plus - minus) / 2) ** 2)))
         value -= float(np.mean((plus + minus) / 2) - means[0])
     n = cycles.values.shape[1]
     definition = cycles.definition

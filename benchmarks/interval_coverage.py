@@ -10,6 +10,7 @@ draw of their covariance). Reconstruction to measures runs with its production d
 
 import argparse
 import os
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -116,24 +117,20 @@ def one_run(task: tuple[Rig, str, float, float, float, int, int]) -> list[tuple]
     ]
 
 
-def run_all(
-    activity: str,
-    runs: int,
-    noise_px: float,
-    cameras: int,
-    seconds: float,
-    draws: int,
-    workers: int,
-) -> dict[str, np.ndarray]:
-    """Return (R, 3) error, sigma and cycles by headline measure, both sides together."""
-    rig = calibrated_rig(activity, cameras)
-    tasks = [(rig, activity, noise_px, seconds, 100.0, draws, seed) for seed in range(runs)]
+def run_all(given: argparse.Namespace) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Yield the number of runs and (R, 3) error, sigma and cycles by measure, every 100 runs."""
+    rig = calibrated_rig(given.activity, given.cameras)
+    tasks = [
+        (rig, given.activity, given.noise, given.seconds, 100.0, given.draws, seed)
+        for seed in range(given.runs)
+    ]
     rows: dict[str, list] = {}
-    with ProcessPoolExecutor(workers) as pool:
-        for values in pool.map(one_run, tasks, chunksize=4):
+    with ProcessPoolExecutor(given.workers) as pool:
+        for done, values in enumerate(pool.map(one_run, tasks, chunksize=4), 1):
             for name, _, error, sigma, n in values:
                 rows.setdefault(name, []).append((error, sigma, n))
-    return {name: np.array(v) for name, v in rows.items()}
+            if done % 100 == 0 or done == given.runs:
+                yield done, {name: np.array(v) for name, v in rows.items()}
 
 
 def main() -> None:
@@ -142,23 +139,22 @@ def main() -> None:
     parser.add_argument("--activity", default="run")
     parser.add_argument("--noise", type=float, default=1.0)
     parser.add_argument("--cameras", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--draws", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    rows = run_all(
-        given.activity, given.runs, given.noise, given.cameras, given.seconds, given.draws,
-        given.workers,
-    )  # fmt: skip
-    print(vars(given))
-    print(f"{'measure':33s}{'values':>7s}{'cover':>7s}{'z mean':>8s}{'z sd':>6s}{'rms error':>11s}")
-    for name, values in rows.items():
-        z = values[:, 0] / values[:, 1]
-        mark = "" if name not in HEADLINES or 0.93 <= (abs(z) < 1.96).mean() <= 0.97 else "  <--"
-        print(
-            f"{name:33s}{len(z):7d}{(abs(z) < 1.96).mean():7.3f}{z.mean():8.2f}{z.std():6.2f}"
-            f"{np.sqrt((values[:, 0] ** 2).mean()):11.5f}{mark}"
-        )
+    for runs, rows in run_all(given):
+        print(vars(given) | {"runs": runs})
+        print(f"{'measure':33s} values  cover  z mean  z sd  rms error")
+        for name, values in rows.items():
+            z = values[:, 0] / values[:, 1]
+            held = float((abs(z) < 1.96).mean())
+            mark = "" if name not in HEADLINES or 0.93 <= held <= 0.97 else "  <--"
+            print(
+                f"{name:33s}{len(z):7d}{held:7.3f}{z.mean():8.2f}{z.std():6.2f}"
+                f"{np.sqrt((values[:, 0] ** 2).mean()):11.5f}{mark}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
