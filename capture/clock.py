@@ -70,7 +70,7 @@ class ClockFit:
         """Return lab time, s since lab time `origin_ns`, of node stamps (T,) ns."""
         since = np.asarray(node_ns, np.int64) - np.int64(self.lab_ref_ns + self.offset_ns)
         elapsed = (since * 1e-9 - self.correction) / (1 + self.drift)
-        return elapsed + (self.lab_ref_ns - origin_ns) * 1e-9
+        return np.asarray(elapsed + (self.lab_ref_ns - origin_ns) * 1e-9, np.float64)
 
     def node_ns(self, lab_ns: int) -> int:
         """Return what the node's clock shows at a lab time, ns."""
@@ -187,9 +187,9 @@ def fit_clock(stamps: IntArray) -> ClockFit:
     # Each difference is small by now, so that float64 holds it to a fraction of a nanosecond.
     ahead = table[:, 1] - table[:, 0] - offset_ref
     behind = table[:, 2] - table[:, 3] - offset_ref
-    offset = (ahead + behind) * 0.5e-9
-    t = (table[:, 0] - lab_ref + table[:, 3] - lab_ref) * 0.5e-9
-    delay = _round_trip_ns(table) * 1e-9
+    offset = _seconds(ahead + behind) / 2
+    t = _seconds(table[:, 0] - lab_ref + table[:, 3] - lab_ref) / 2
+    delay = _seconds(_round_trip_ns(table))
     used = delay <= _stall_limit(delay)
     offset, t, kept_delay = offset[used], t[used], delay[used]
     line, cov = _weighted_line(t, offset, kept_delay)
@@ -208,6 +208,10 @@ def fit_clock(stamps: IntArray) -> ClockFit:
         residuals=residuals,
         residual_t=t,
     )
+
+
+def _seconds(ns: IntArray) -> FloatArray:
+    return np.asarray(ns * 1e-9, np.float64)
 
 
 def _round_trip_ns(table: IntArray) -> IntArray:

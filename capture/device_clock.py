@@ -67,8 +67,8 @@ def fit_device(device_ns: IntArray, host_ns: IntArray) -> DeviceFit:
         )
     reference = int(device[len(device) // 2])
     offset_ns = int(np.min(host - device))
-    t = (device - reference) * 1e-9
-    late = (host - device - offset_ns) * 1e-9
+    t = np.asarray((device - reference) * 1e-9, np.float64)
+    late = np.asarray((host - device - offset_ns) * 1e-9, np.float64)
     line, sigma = _envelope(t, late)
     over = late - line[0] - line[1] * t
     return DeviceFit(
@@ -105,7 +105,7 @@ def _envelope(t: FloatArray, late: FloatArray) -> tuple[FloatArray, float]:
         )
         # One-sided: a stretch that was late throughout tells little, one that was early is kept.
         root = np.sqrt(np.minimum(1.0, _HUBER * spread / np.maximum(np.abs(residuals), 1e-12)))
-        line = np.linalg.lstsq(design * root[:, None], y * root, rcond=None)[0]
+        line = np.asarray(np.linalg.lstsq(design * root[:, None], y * root)[0], np.float64)
     return line, 2 * spread / np.sqrt(len(x))
 
 

@@ -111,6 +111,16 @@ def test_sigma_grows_while_the_link_is_down_and_holds_the_error():
     assert (np.diff(sigma) > 0).all()
     assert sigma[-1] > 5 * sigma[0]
     assert (np.abs(errors(fit, later)) < 3.5 * sigma).all()
+    quiet = fit_clock(exchanges(rng))  # a crystal may change although the fit is perfect
+    assert quiet.sigma(9_660 * S) > 0.1e-3
+
+
+def test_stalled_exchanges_are_left_out():
+    rng = np.random.default_rng(11)
+    draw = JITTERS["uniform"](rng)
+    fit = fit_clock(exchanges(rng, there=draw, back=draw, stalls=0.05))
+    assert 0.9 < fit.used / fit.exchanges < 0.97
+    assert np.abs(fit.residuals).max() < 5e-3
 
 
 def test_node_and_lab_times_invert_each_other():
