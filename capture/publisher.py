@@ -1,0 +1,122 @@
+"""What a node publishes: full frames as recorded, and small previews; no reader slows it down."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import Any
+
+import cv2
+import zmq
+
+from capture.driver import Shot
+from capture.encoder import Encoder, decode_jpeg
+from capture.wire import FrameHeader, Kind, pack_header, topic_of
+
+PREVIEW_PX = (320, 180)
+_PREVIEW_NS = 100_000_000
+_PREVIEW_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 70]
+_FRAMES_WAITING = 32  # for each subscriber; then frames are left out for that one only
+_PREVIEWS_WAITING = 2
+
+
+class Publisher:
+    """Two PUB sockets, used by all cameras of a node under one lock.
+
+    A PUB socket never waits: a subscriber that is behind by more than the high-water mark misses
+    frames, sees it by their counters, and nobody else is touched.
+    """
+
+    def __init__(self, frames: zmq.Socket[Any], previews: zmq.Socket[Any]) -> None:
+        self._frames, self._previews = frames, previews
+        self._sender = secrets.randbits(64)
+        self._sequence = 0
+        self._lock = threading.Lock()
+        self._preview_due_ns: dict[str, int] = {}
+
+    @staticmethod
+    def prepare(frames: zmq.Socket[Any], previews: zmq.Socket[Any]) -> None:
+        """Set the limits of both sockets, before they are bound."""
+        frames.sndhwm, previews.sndhwm = _FRAMES_WAITING, _PREVIEWS_WAITING
+        frames.linger = previews.linger = 0
+
+    def publish(
+        self,
+        camera: str,
+        trial: str,
+        shot: Shot,
+        encoder: Encoder,
+        content: bytes | memoryview,
+        key: bool,
+    ) -> None:
+        """Send one encoded frame, and a preview when one is due; never waits."""
+        size_px, channels = frame_shape(shot, encoder)
+        header = FrameHeader(
+            camera=camera,
+            trial=trial,
+            index=shot.index,
+            device_ns=shot.device_ns,
+            host_ns=shot.host_ns,
+            mid_device_ns=shot.mid_device_ns,
+            exposure_ns=shot.exposure_ns,
+            size_px=size_px,
+            channels=channels,
+            encoding=encoder.encoding,
+            key=key,
+            extradata=encoder.extradata,
+        )
+        self._send(self._frames, Kind.FRAME, header, content)
+        if shot.host_ns >= self._preview_due_ns.get(camera, shot.host_ns):
+            self._preview_due_ns[camera] = shot.host_ns + _PREVIEW_NS
+            self._send_preview(header, shot)
+
+    def close(self) -> None:
+        """Close both sockets."""
+        with self._lock:
+            self._frames.close()
+            self._previews.close()
+
+    def _send_preview(self, header: FrameHeader, shot: Shot) -> None:
+        image = decode_jpeg(shot.image, True) if isinstance(shot.image, bytes) else shot.image
+        scale = min(PREVIEW_PX[0] / image.shape[1], PREVIEW_PX[1] / image.shape[0], 1.0)
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        content = cv2.imencode(".jpg", small, _PREVIEW_QUALITY)[1]
+        preview = FrameHeader(
+            camera=header.camera,
+            trial=header.trial,
+            index=header.index,
+            device_ns=header.device_ns,
+            host_ns=header.host_ns,
+            mid_device_ns=header.mid_device_ns,
+            exposure_ns=header.exposure_ns,
+            size_px=size,
+            channels=1 if small.ndim == 2 else 3,
+            encoding="mjpeg",
+        )
+        self._send(self._previews, Kind.PREVIEW, preview, content.data.cast("B"))
+
+    def _send(
+        self,
+        socket: zmq.Socket[Any],
+        kind: Kind,
+        header: FrameHeader,
+        content: bytes | memoryview,
+    ) -> None:
+        topic = topic_of(kind, header.camera)
+        with self._lock:
+            if socket.closed:
+                return
+            self._sequence += 1
+            packed = pack_header(kind, self._sender, self._sequence, header)
+            socket.send(topic, zmq.SNDMORE)
+            socket.send(packed, zmq.SNDMORE)
+            socket.send(content, copy=False)
+
+
+def frame_shape(shot: Shot, encoder: Encoder) -> tuple[tuple[int, int], int]:
+    """Return width and height, and channels, of a shot; of a JPEG, those of the camera."""
+    if isinstance(shot.image, bytes):
+        return encoder.size_px, encoder.channels
+    height, width = shot.image.shape[:2]
+    return (width, height), 1 if shot.image.ndim == 2 else 3
