@@ -233,7 +233,7 @@ def covariance(network: Network) -> FloatArray:
     """
     reduced, _, _ = _reduced(normal_equations(network), 0.0)
     free = np.linalg.inv(reduced)
-    spread = _spread(network)
+    spread = to_rig_parameters(network)
     cov = spread @ (0.5 * (free + free.T)) @ spread.T
     return 0.5 * (cov + cov.T)
 
@@ -446,7 +446,7 @@ def _moved(network: Network, cameras: FloatArray, boards: FloatArray) -> Network
     )
 
 
-def _spread(network: Network) -> FloatArray:
+def to_rig_parameters(network: Network) -> FloatArray:
     """Return (full, free): from the free parameters to those of `Rig.cov`."""
     slices = network.free_slices()
     sizes = [6 + len(camera.intrinsics) for camera in network.cameras]

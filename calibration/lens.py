@@ -117,7 +117,7 @@ def calibrate_lens(
             where=name,
             remedy="Show the board to this camera longer, closer and tilted.",
         )
-    views = Views(np.arange(len(views)), views.xy_px, views.weight)
+    views = replace(views, pose=np.arange(len(views)))
     network = _start(name, size_px, views, corners_m)
     network = _doubting(replace(network, bases=(basis(_SIMPLEST),)))
     held_out: dict[str, float] = {}

@@ -9,13 +9,29 @@ import numpy as np
 from scipy.stats import chi2
 
 from calibration.board import Board
-from calibration.bundle import ROUGHLY, Network, adjust, view_normals
+from calibration.bundle import (
+    ROUGHLY,
+    Network,
+    adjust,
+    covariance,
+    to_rig_parameters,
+    view_normals,
+)
+from calibration.continuous import (
+    TimedNetwork,
+    board_at,
+    is_timed,
+    timed_covariance,
+    timed_slices,
+)
 from calibration.lens import Lens, basis, calibrate_lens
+from calibration.offsets import adjust_as, continuous, solve_offsets
 from calibration.start import camera_chain, shared_board_poses
 from calibration.synchrony import chi_squared, disagreements, estimate_jitter
 from calibration.views import Sightings
 from lab.checks import FloatArray
 from lab.errors import LabError
+from lab.pose import Pose
 
 # A view that disagrees with the network at this level of chance is not believed.
 _VIEW_CHANCE = 1e-6
@@ -35,7 +51,11 @@ class Solution:
         sightings: What went in, with only the views used.
         lenses: What each camera's own views said.
         views_dropped: Views that disagreed with all others, by camera (C,).
-        asynchrony: Square root of the views' disagreement over what corner noise explains.
+        asynchrony: Square root of the views' disagreement over what corner noise explains, before
+            any time offset.
+        timed: Where the cameras do not share a shutter: the same with a continuous motion of the
+            board and an offset of each camera's stamps. `network` then holds a board pose for
+            every view.
     """
 
     network: Network
@@ -43,6 +63,49 @@ class Solution:
     lenses: tuple[Lens, ...]
     views_dropped: FloatArray
     asynchrony: float
+    timed: TimedNetwork | None = None
+
+    def covariance(self) -> FloatArray:
+        """Return the joint covariance of all cameras in the order of `Rig.cov`."""
+        if self.timed is None:
+            return covariance(self.network)
+        network = self.timed.network
+        free = timed_covariance(self.timed)
+        keep = np.concatenate(
+            [
+                np.arange(piece.start, piece.stop - int(offset))
+                for piece, offset in zip(
+                    timed_slices(self.timed), self.timed.free_offset, strict=True
+                )
+            ]
+        )
+        spread = to_rig_parameters(network)
+        cov = spread @ free[np.ix_(keep, keep)] @ spread.T
+        return 0.5 * (cov + cov.T)
+
+    def offsets(self) -> tuple[FloatArray, FloatArray]:
+        """Return each camera's time offset (C,) s and its sigma; NaN where not solved for."""
+        count = len(self.network.cameras)
+        if self.timed is None:
+            return np.full(count, np.nan), np.full(count, np.nan)
+        cov, sigma = timed_covariance(self.timed), np.zeros(count)
+        for c, piece in enumerate(timed_slices(self.timed)):
+            if self.timed.free_offset[c]:
+                sigma[c] = np.sqrt(cov[piece.stop - 1, piece.stop - 1])
+        return self.timed.offsets, sigma
+
+    def in_frame_of(self, pose: int) -> Solution:
+        """Return the solution in the frame of a still board pose, which becomes its gauge."""
+        if self.timed is None:
+            return replace(self, network=_in_frame(self.network, pose))
+        network = self.timed.network
+        new_from_old = Pose(network.rotations[pose], network.translations[pose]).inverse()
+        motion = self.timed.motion.transformed(new_from_old)
+        timed = replace(self.timed, network=_in_frame(network, pose), motion=motion)
+        return replace(self, timed=timed, network=as_seen(timed))
+
+
+_NOT_TOGETHER = 2.0  # asynchrony beyond which the cameras' times are looked into
 
 
 def solve(
@@ -51,6 +114,7 @@ def solve(
     board: Board,
     models: Mapping[str, str] | None = None,
     still: frozenset[int] = frozenset(),
+    like: TimedNetwork | None = None,
 ) -> Solution:
     """Solve lenses, camera poses and board poses together.
 
@@ -64,6 +128,7 @@ def solve(
         board: The board.
         still: Board poses in which the board did not move.
         models: Lens model of each camera; None chooses by held-out error.
+        like: A solution with time offsets whose offsets and variance components are to be taken.
 
     Raises:
         LabError: When a camera's lens or its place cannot be determined.
@@ -105,7 +170,54 @@ def solve(
     total, freedom = chi_squared(replace(network, jitter=(0.0, 0.0)))
     asynchrony = float(np.sqrt(total / freedom)) if freedom > 0 else float("nan")
     used = replace(sightings, views=network.views)
-    return Solution(network, used, lenses, dropped, asynchrony)
+    solution = Solution(network, used, lenses, dropped, asynchrony)
+    if asynchrony > _NOT_TOGETHER or like is not None:
+        timed = continuous(network, sightings.t)
+        if timed is not None:
+            timed = solve_offsets(timed) if like is None else adjust_as(timed, like)
+            return replace(solution, network=as_seen(timed), timed=timed)
+    return solution
+
+
+def as_seen(timed: TimedNetwork) -> Network:
+    """Return a network with a board pose for every view, where the motion has it at its time.
+
+    It serves to look at residuals. Poses of their own keep their numbers.
+    """
+    network = timed.network
+    centre_m = network.corners_m.mean(0)
+    rotations, translations = [network.rotations], [network.translations]
+    views, count = [], len(network.rotations)
+    for c, own in enumerate(network.views):
+        moving = is_timed(network, c)
+        turn, centre, _ = board_at(timed, c)
+        rotations.append(turn[moving])
+        translations.append((centre - turn @ centre_m)[moving])
+        pose = own.pose.copy()
+        pose[moving] = count + np.arange(int(moving.sum()))
+        count += int(moving.sum())
+        views.append(replace(own, pose=pose))
+    return replace(
+        network,
+        views=tuple(views),
+        rotations=np.concatenate(rotations),
+        translations=np.concatenate(translations),
+    )
+
+
+def _in_frame(network: Network, pose: int) -> Network:
+    old_from_new = Pose(network.rotations[pose], network.translations[pose])
+    new_from_old = old_from_new.inverse()
+    return replace(
+        network,
+        cameras=tuple(
+            replace(c, cam_from_lab=c.cam_from_lab @ old_from_new) for c in network.cameras
+        ),
+        rotations=new_from_old.rotation @ network.rotations,
+        translations=network.translations @ new_from_old.rotation.T + new_from_old.translation,
+        fixed_camera=None,
+        fixed_board=pose,
+    )
 
 
 def _believed(sightings: Sightings, lenses: tuple[Lens, ...]) -> Sightings:

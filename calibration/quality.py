@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 import numpy as np
 
 from calibration.board import Board
-from calibration.bundle import covariance, view_normals
+from calibration.bundle import view_normals
+from calibration.continuous import TimedNetwork
 from calibration.free_points import rigid_residuals, triangulate
 from calibration.network import Solution, solve
 from calibration.views import Sightings
 from lab.checks import FloatArray
 from lab.rig import RigQuality
 
+_LONGEST_STEP = 0.5  # s, over which a corner's track is followed
 _GRID = (8, 6)  # cells over an image, to say how much of it the board was seen in
 
 
@@ -43,11 +45,13 @@ def hold_out(
     board: Board,
     models: Mapping[str, str],
     still: frozenset[int] = frozenset(),
+    timed: TimedNetwork | None = None,
 ) -> HeldOut:
     """Calibrate on every other shared board pose and judge on those between.
 
     Poses that one camera alone saw, and still ones, stay with the half that calibrates: they
-    cannot be judged.
+    cannot be judged. With time offsets (of the whole recording, in `timed`) the corners of the
+    judged poses are moved along their tracks to one instant each.
 
     Raises:
         LabError: When the half that calibrates cannot be solved.
@@ -58,8 +62,11 @@ def hold_out(
     judged[shared[1::2]] = True
     number = np.cumsum(~judged) - 1
     kept = frozenset(int(number[pose]) for pose in still)
-    solution = solve(sightings.only_poses(~judged), sizes_px, board, models, kept)
-    return judge(solution, sightings.only_poses(judged), board)
+    solution = solve(sightings.only_poses(~judged), sizes_px, board, models, kept, timed)
+    seen = sightings.only_poses(judged)
+    if timed is not None:
+        seen = _at_one_instant(seen, sightings, timed.offsets)
+    return judge(solution, seen, board)
 
 
 def judge(solution: Solution, sightings: Sightings, board: Board) -> HeldOut:
@@ -93,6 +100,29 @@ def judge(solution: Solution, sightings: Sightings, board: Board) -> HeldOut:
     )
 
 
+def _at_one_instant(judged: Sightings, every: Sightings, offsets: FloatArray) -> Sightings:
+    """Move the corners of every judged view along their own tracks to the time of its pose.
+
+    A track is a corner in the views of one camera, judged ones and others; it is followed linearly
+    to the next view. A corner without one near enough is left out.
+    """
+    views = []
+    for own, track, offset in zip(judged.views, every.views, offsets, strict=True):
+        order = np.argsort(track.t, kind="stable")
+        t, xy = track.t[order], np.where(track.weight > 0, 1.0, np.nan)[..., None] * track.xy_px
+        xy = xy[order]
+        wanted = judged.t[own.pose] - offset  # in stamps of this camera
+        here = np.searchsorted(t, own.t)
+        there = np.clip(here + np.where(wanted > own.t, 1, -1), 0, len(t) - 1)
+        step = t[there] - own.t
+        near = (np.abs(step) > 0) & (np.abs(step) < _LONGEST_STEP)
+        part = np.where(near, (wanted - own.t) / np.where(near, step, 1.0), np.nan)
+        moved = own.xy_px + part[:, None, None] * (xy[there] - own.xy_px)
+        known = np.isfinite(moved).all(-1)
+        views.append(replace(own, xy_px=moved, weight=np.where(known, own.weight, 0.0)))
+    return replace(judged, views=tuple(views))
+
+
 def assess(
     solution: Solution,
     held_out: HeldOut | None,
@@ -124,7 +154,7 @@ def assess(
         "asynchrony": solution.asynchrony,
         "jitter_mm": 1e3 * network.jitter[1],
         "jitter_rad": network.jitter[0],
-        "board_poses": float(len(set(np.concatenate([v.pose for v in network.views]).tolist()))),
+        "board_poses": float(len({p for v in solution.sightings.views for p in v.pose.tolist()})),
         "shared_poses": float((solution.sightings.cameras_per_pose() > 1).sum()),
         "square_mm": 1e3 * board.square_m,
         "held_out_rmse_px": held_out.rmse_px if held_out else float("nan"),
@@ -146,7 +176,8 @@ def _camera_figures(
     solution: Solution, held_out: HeldOut | None, lens_change: Mapping[str, float]
 ) -> dict[str, dict[str, float]]:
     network = solution.network
-    cov = covariance(network)
+    cov = solution.covariance()
+    offsets, offset_sigmas = solution.offsets()
     shared = solution.sightings.cameras_per_pose() > 1
     result, row = {}, 0
     for c, (camera, views) in enumerate(zip(network.cameras, network.views, strict=True)):
@@ -161,7 +192,7 @@ def _camera_figures(
             "rmse_px": _rms(residual[used]),
             "corner_noise_px": float(network.sigma_px[c]),
             "views": float(len(views)),
-            "shared_poses": float(shared[views.pose].sum()),
+            "shared_poses": float(shared[solution.sightings.views[c].pose].sum()),
             "dropped_views": float(solution.views_dropped[c]) / max(given, 1.0),
             "coverage": _coverage(views.xy_px[used], camera.size_px),
             "focal_px": float(camera.intrinsics[0]),
@@ -171,6 +202,9 @@ def _camera_figures(
             "lens_parameters": float(network.bases[c].shape[1]),
             "held_out_rmse_px": held_out.by_camera_px[camera.name] if held_out else float("nan"),
         }
+        if np.isfinite(offsets[c]):
+            result[camera.name]["time_offset_s"] = float(offsets[c])
+            result[camera.name]["time_offset_sigma_s"] = float(offset_sigmas[c])
         if camera.name in lens_change:
             result[camera.name]["lens_change"] = lens_change[camera.name]
         row += 6 + len(camera.intrinsics)
@@ -254,11 +288,19 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = []
     if figures["asynchrony"] > limits["asynchrony"]:
-        notes.append(
-            f"the views of one board pose disagree by {figures['jitter_mm']:.1f} mm, "
-            f"{figures['asynchrony']:.0f} times what the corner noise explains: the cameras do not "
-            "share a shutter; the covariance allows for it"
-        )
+        timed = {n: own["time_offset_s"] for n, own in cameras.items() if "time_offset_s" in own}
+        if timed:
+            late = ", ".join(f"{n} {1e3 * offset:+.0f} ms" for n, offset in timed.items())
+            notes.append(
+                f"the cameras do not share a shutter; their frames' times are off by {late}, which "
+                "is solved for and allowed for"
+            )
+        else:
+            notes.append(
+                f"the views of one board pose disagree by {figures['jitter_mm']:.1f} mm, "
+                f"{figures['asynchrony']:.0f} times what the corner noise explains: the cameras do "
+                "not share a shutter; the covariance allows for it"
+            )
     narrow = [n for n, own in cameras.items() if own["coverage"] < limits["coverage"]]
     if narrow:
         notes.append(

@@ -10,7 +10,6 @@ from math import radians
 import numpy as np
 
 from calibration.board import Board
-from calibration.bundle import Network, covariance
 from calibration.floor import NO_FLOOR, floor_figures, level_of, raise_to_lab, still_view
 from calibration.lens import FEWEST_VIEWS, calibrate_lens
 from calibration.network import Solution, solve
@@ -18,7 +17,6 @@ from calibration.quality import HeldOut, assess, hold_out, thresholds
 from calibration.views import Sightings, Views, group_views
 from lab.errors import LabError
 from lab.points import Keypoints2D
-from lab.pose import Pose
 from lab.rig import Rig
 
 Progress = Callable[[int, int, str], None]
@@ -93,13 +91,13 @@ def calibrate(
     models = {name: lens.model for name, lens in zip(sightings.names, solution.lenses, strict=True)}
     held_out: HeldOut | None
     try:
-        held_out = hold_out(solution.sightings, sizes_px, board, models, still)
+        held_out = hold_out(solution.sightings, sizes_px, board, models, still, solution.timed)
     except LabError:
         held_out = None
 
     report(2, len(_STEPS), _STEPS[2])
     if floor is not None:
-        solution = _on_the_floor(solution, next(iter(still)))
+        solution = solution.in_frame_of(next(iter(still)))
     rig = _rig_of(solution, board)
     figures = floor_figures(rig, floor_views, board) if floor is not None else {}
     quality = assess(solution, held_out, figures, change, board)
@@ -167,7 +165,9 @@ def _with_lens_views(
             views.append(own)
             continue
         extra = group_views({name: lens_from[name]}, board).views[0]
-        views.append(_joined(own, replace(extra, pose=count + np.arange(len(extra)))))
+        # Their times are of another recording.
+        pose, t = count + np.arange(len(extra)), np.full(len(extra), np.nan)
+        views.append(_joined(own, replace(extra, pose=pose, t=t)))
         count += len(extra)
     t = np.concatenate([sightings.t, np.full(count - len(sightings.t), np.nan)])
     return Sightings(sightings.names, tuple(views), t)
@@ -188,6 +188,7 @@ def _joined(first: Views, second: Views) -> Views:
         np.concatenate([first.pose, second.pose]),
         np.concatenate([first.xy_px, second.xy_px]),
         np.concatenate([first.weight, second.weight]),
+        np.concatenate([first.t, second.t]),
     )
 
 
@@ -204,27 +205,8 @@ def _floor_views(
     return views
 
 
-def _on_the_floor(solution: Solution, pose: int) -> Solution:
-    """Take the network to the frame of the board on the floor, which becomes its gauge."""
-    network: Network = solution.network
-    old_from_new = Pose(network.rotations[pose], network.translations[pose])
-    new_from_old = old_from_new.inverse()
-    cameras = tuple(replace(c, cam_from_lab=c.cam_from_lab @ old_from_new) for c in network.cameras)
-    rotations = new_from_old.rotation @ network.rotations
-    translations = network.translations @ new_from_old.rotation.T + new_from_old.translation
-    network = replace(
-        network,
-        cameras=cameras,
-        rotations=rotations,
-        translations=translations,
-        fixed_camera=None,
-        fixed_board=pose,
-    )
-    return replace(solution, network=network)
-
-
 def _rig_of(solution: Solution, board: Board) -> Rig:
     network = solution.network
     created = datetime.now(UTC).isoformat(timespec="seconds")
     quality = assess(solution, None, {}, {}, board)
-    return Rig(network.cameras, covariance(network), quality, created, board.words())
+    return Rig(network.cameras, solution.covariance(), quality, created, board.words())

@@ -26,18 +26,24 @@ class Views:
         pose: (V,) which board pose each view belongs to, each once.
         xy_px: (V, K, 2) corners; NaN where not seen.
         weight: (V, K) relative weight of each corner; 0 where not seen or not believed.
+        t: (V,) s, the stamps of the frames; NaN where unknown, or not in step with other cameras.
     """
 
     pose: NDArray[np.intp]
     xy_px: FloatArray = field(metadata={"unit": "px"})
     weight: FloatArray
+    t: FloatArray = field(default_factory=lambda: np.zeros(0), metadata={"unit": "s"})
+
+    def __post_init__(self) -> None:
+        if len(self.t) != len(self.pose):
+            object.__setattr__(self, "t", np.full(len(self.pose), np.nan))
 
     def __len__(self) -> int:
         return len(self.pose)
 
     def only(self, keep: NDArray[np.bool_]) -> Views:
         """Return the views (V,) to keep."""
-        return Views(self.pose[keep], self.xy_px[keep], self.weight[keep])
+        return Views(self.pose[keep], self.xy_px[keep], self.weight[keep], self.t[keep])
 
     def believed(self, corners: NDArray[np.bool_]) -> Views:
         """Return the same views without the corners (V, K) that are not believed."""
@@ -141,4 +147,9 @@ def _views_at(keypoints: Keypoints2D, pose: NDArray[np.intp], frames: Sequence[i
     # Only the ratio between corners matters: the scale is estimated. Unknown counts as usual.
     usual = float(np.median(variance[known])) if known.any() else 1.0
     weight = np.where(known, usual / np.where(known, variance, 1.0), 1.0)
-    return Views(pose, np.where(seen[..., None], xy, np.nan), np.where(seen, weight, 0.0))
+    return Views(
+        pose,
+        np.where(seen[..., None], xy, np.nan),
+        np.where(seen, weight, 0.0),
+        keypoints.t[list(frames)],
+    )
