@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from console.terminal import FAILED, describe_error, log, write_json
-from console.verbs import calibrate, demo, doctor, later, process, report, rig, trial
+from console.verbs import board, calibrate, demo, doctor, later, process, report, rig, trial
 from lab.errors import LabError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.demo)
-app.command("board")(later.board)
+app.command("board")(board.board)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(rig.app, name="rig")
 app.add_typer(trial.app, name="trial")

@@ -6,11 +6,6 @@ from console.verbs.options import AsJson
 from lab.errors import LabError
 
 
-def board(json: AsJson = False) -> None:
-    """Print a calibration board true to scale (comes with a later version)."""
-    raise LabError("printing boards comes with a later version of gaitlab")
-
-
 def node(json: AsJson = False) -> None:
     """Run the process on a camera computer (comes with a later version)."""
     raise LabError("capture nodes come with a later version of gaitlab")
