@@ -145,11 +145,11 @@ class Board:
         x, y = np.meshgrid(across[::-1] if self.mirrored else across, np.arange(1, self.rows))
         flat = self.square_m * np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1)
         if len(self.corner_names) > len(flat):
-            flat = np.concatenate([flat, flat + [0.0, 0.0, self.thickness_m]])
+            flat = np.concatenate([flat, flat + np.array([0.0, 0.0, self.thickness_m])])
         return np.asarray(flat, np.float64)
 
     def pattern(self) -> Any:
-        """Return OpenCV's own object of this board, neither inverted nor mirrored: it knows neither."""
+        """Return OpenCV's own object of this board, which knows neither inverted nor mirrored."""
         dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, self.dictionary))
         pattern = cv2.aruco.CharucoBoard(
             (self.columns, self.rows), self.square_m, self.marker_m, dictionary

@@ -170,9 +170,8 @@ def identity(board: Board) -> str:
         f"marker_ratio = {round(board.marker_m / board.square_m, 4)!r}",
         f'dictionary = "{board.dictionary}"',
     ]
-    for key in ("legacy", "inverted", "mirrored", "two_sided"):
-        if getattr(board, key):
-            lines.append(f"{key} = true")
+    flags = ("legacy", "inverted", "mirrored", "two_sided")
+    lines += [f"{key} = true" for key in flags if getattr(board, key)]
     if board.thickness_m:
         lines.append(f"thickness_mm = {round(1e3 * board.thickness_m, 4)!r}")
     return "\n".join(lines)
