@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -130,7 +131,7 @@ def write_board_pdf(
         FileError: When the file cannot be written.
     """
     sheets = lay_out(board, paper)
-    write_atomically(path, _compile(board, sheets, fonts, "pdf", None)[0])
+    write_atomically(path, _compile(board, sheets, fonts, "pdf", 144.0)[0])
     return sheets
 
 
@@ -231,7 +232,7 @@ def _both_sides(board: Board, sheets: tuple[Sheet, ...]) -> tuple[Sheet, ...]:
 
 
 def _compile(
-    board: Board, sheets: tuple[Sheet, ...], fonts: Path | None, kind: str, ppi: float | None
+    board: Board, sheets: tuple[Sheet, ...], fonts: Path | None, kind: Literal["pdf", "png"], ppi: float
 ) -> tuple[bytes, ...]:
     squares = max(board.columns, board.rows)
     narrow = any(s.foot < _WIDE[1] for s in sheets)
@@ -284,7 +285,7 @@ def _compile(
             font_paths=[] if fonts is None else [fonts],
             ignore_system_fonts=True,
             format=kind,
-            **({} if ppi is None else {"ppi": ppi}),
+            ppi=ppi,
         )
     return tuple(pages) if isinstance(pages, list) else (pages,)
 

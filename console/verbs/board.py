@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from calibration.board import Board
-from calibration.board_print import write_board_pdf
+from calibration.board_print import Sheet, write_board_pdf
 from calibration.board_toml import write_measured
 from console.terminal import out, write_json
 from console.verbs.options import AsJson
@@ -45,7 +45,7 @@ def board(
     plate = Board.from_toml(file)
     if measured_mm is not None:
         plate = write_measured(file, measured_mm, squares)
-    sheets = ()
+    sheets: tuple[Sheet, ...] = ()
     if output is not None:
         with resources.as_file(resources.files("report").joinpath("fonts")) as fonts:
             sheets = write_board_pdf(plate, output, paper=paper, fonts=fonts)
