@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -32,6 +32,7 @@ _ISO = ("a4", "a3", "a2", "a1", "a0")
 # narrow pair where the board needs the room.
 _WIDE = (10.0, 32.0)
 _NARROW = (7.0, 20.0)
+_Kind = Literal["pdf", "png"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ def _both_sides(board: Board, sheets: tuple[Sheet, ...]) -> tuple[Sheet, ...]:
 
 
 def _compile(
-    board: Board, sheets: tuple[Sheet, ...], fonts: Path | None, kind: Literal["pdf", "png"], ppi: float
+    board: Board, sheets: tuple[Sheet, ...], fonts: Path | None, kind: _Kind, ppi: float
 ) -> tuple[bytes, ...]:
     squares = max(board.columns, board.rows)
     narrow = any(s.foot < _WIDE[1] for s in sheets)
@@ -279,7 +280,8 @@ def _compile(
         root.joinpath("front.svg").write_text(board_svg(board), encoding="utf-8")
         root.joinpath("back.svg").write_text(board_svg(board, back=True), encoding="utf-8")
         root.joinpath("code.svg").write_text(_code_svg(np.asarray(code)), encoding="utf-8")
-        pages = typst.compile(
+        # One file's bytes, or a list of them for several PNG pages, which its stub does not say.
+        pages: Any = typst.compile(
             root / "board.typ",
             root=root,
             font_paths=[] if fonts is None else [fonts],

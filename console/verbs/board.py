@@ -67,7 +67,7 @@ def board(
             "was sent to the printer",
             markup=False,
         )
-    if output is not None:
+    if output is not None and sheets:
         first = sheets[0].page
         out.print(
             f"{output}: {len(sheets)} page{'s' if len(sheets) > 1 else ''} of "
