@@ -60,6 +60,10 @@ def main() -> None:
         f"({100 * result.rejected.sum() / seen.sum():.1f} %), by camera "
         + ", ".join(f"{n} {r}" for n, r in zip(rig.names, result.rejected.sum((1, 2)), strict=True))
     )
+    print(
+        "left and right exchanged back, by camera: "
+        + ", ".join(f"{n} {r}" for n, r in zip(rig.names, result.swapped.sum((1, 2)), strict=True))
+    )
     print(f"points withheld: {dict(result.withheld) or 'none'} of {result.status.size}")
     print(
         "noise, median over the joints: "

@@ -46,6 +46,16 @@ def judge_trial(
             f"cameras; at most {_MAX_REJECTED:.0%} may: check that the rig belongs to this "
             "recording and that no camera has moved"
         )
+    exchanged = {
+        name.removeprefix("left_right_exchanged_"): int(count)
+        for name, count in quality.items()
+        if name.startswith("left_right_exchanged_")
+    }
+    if exchanged:
+        notes.append(
+            "left was taken for right and exchanged back: "
+            + ", ".join(f"{count} keypoints of {name}" for name, count in exchanged.items())
+        )
     refusals.extend(_check_body(points))
     if not analysis.cycles:
         notes.append("no complete gait cycle was found, so no measure over cycles is given")

@@ -174,6 +174,9 @@ def _from_keypoints(
         "noise_median_px": float(np.nanmedian(result.noise_px)),
         "views_mean": float(result.views[result.views > 0].mean()) if result.views.any() else 0.0,
     }
+    for name, count in zip(result.cameras, result.swapped.sum((1, 2)), strict=True):
+        if count:
+            quality[f"left_right_exchanged_{name}"] = float(count)
     return _Reconstructed(
         rig=rig,
         keypoints=tuple(keypoints),

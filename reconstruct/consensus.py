@@ -15,8 +15,9 @@ from reconstruct.sightlines import STEPS, Estimate, Sightlines, solve_point, sta
 
 BoolArray = NDArray[np.bool_]
 
-# Part of the right observations that a gate may turn away.
-_FALSE_ALARM = 1e-4
+# Part of the right observations that a gate may turn away. An error anywhere in the image is less
+# likely than a residual of five sigma, and a right view lost can leave a pair that sees no depth.
+_FALSE_ALARM = 1e-6
 GATE_VIEW = float(chi2.isf(_FALSE_ALARM, 2))
 GATE_PAIR = float(chi2.isf(_FALSE_ALARM, 1))
 _GATE_APART = float(chi2.isf(_FALSE_ALARM, 3))
@@ -28,13 +29,14 @@ _ROUNDS = 4
 # A residual that the fit has nearly swallowed says nothing of the noise.
 _LEAST_REDUNDANCY = 0.1
 
-GOOD, TOO_FEW, DISAGREE, AMBIGUOUS, OUTSIDE = range(5)
+GOOD, TOO_FEW, DISAGREE, AMBIGUOUS, OUTSIDE, SIDES = range(6)
 REASONS = (
     "",
     "seen by fewer than two cameras",
     "the cameras do not agree",
     "several pairs of cameras agree on different points",
     "behind a camera or far outside the volume",
+    "left and right cannot be told apart",
 )
 
 
@@ -95,6 +97,23 @@ def agree(
     xyz += middle
     return Agreement(
         Estimate(xyz, cov), np.ascontiguousarray(used.T), status, figures[0], figures[1], figures[2]
+    )
+
+
+def withhold(agreement: Agreement, which: BoolArray, reason: int) -> Agreement:
+    """Return the agreement without some of the points that stood (N,), for a reason."""
+    gone = which & (agreement.status == GOOD)
+    nowhere = gone[:, None]
+    return Agreement(
+        Estimate(
+            np.where(nowhere, np.nan, agreement.estimate.xyz),
+            np.where(nowhere, np.nan, agreement.estimate.cov),
+        ),
+        agreement.used & ~gone,
+        np.where(gone, reason, agreement.status).astype(np.uint8),
+        np.where(nowhere, np.nan, agreement.residual_px),
+        np.where(nowhere, np.nan, agreement.standardised),
+        np.where(nowhere, np.nan, agreement.redundancy),
     )
 
 

@@ -14,9 +14,10 @@ from lab.errors import LabError
 from lab.points import Points3D
 from lab.rig import Rig
 from reconstruct.associate import AlignedKeypoints
-from reconstruct.consensus import GOOD, REASONS, Agreement, agree
+from reconstruct.consensus import GOOD, REASONS, SIDES, Agreement, agree, withhold
 from reconstruct.noise import estimate_noise, information_of
 from reconstruct.sightlines import Sightlines, take_sightlines
+from reconstruct.swaps import exchange_columns, find_swaps
 
 # A point is no further from the middle of the cameras than this many times the furthest of them.
 _VOLUME = 3.0
@@ -41,6 +42,8 @@ class Reconstruction:
         chi2_per_dof: Mean squared standardised residual; 1 where the noise given (or estimated)
             fits. NaN where no point has a redundant view.
         information_px: (C, T, K, 3) xx, xy, yy, 1/px^2, as used; 0 where not used.
+        swapped: (C, T, K) observations that stood under their partner's name (left for right) and
+            were exchanged back.
     """
 
     points: Points3D
@@ -52,6 +55,7 @@ class Reconstruction:
     noise_px: FloatArray
     chi2_per_dof: float
     information_px: FloatArray
+    swapped: NDArray[np.bool_]
 
     @property
     def withheld(self) -> Mapping[str, int]:
@@ -122,7 +126,24 @@ def triangulate(rig: Rig, aligned: AlignedKeypoints, *, robust: bool = True) -> 
     information = information.reshape(*flat, 3)
     s = s.weighted(information)
     agreement = agree(s, volume, robust=robust)
-    return _reconstruction(s, information, agreement, aligned)
+    swapped = np.zeros(shape, bool)
+    if robust:
+        swaps = find_swaps(s, aligned, agreement, volume)
+        swapped = swaps.swapped
+        doubtful = swaps.doubtful.ravel()
+        if swapped.any():
+            aligned = swaps.aligned
+            order = exchange_columns(aligned.names)
+            information = np.where(
+                swapped.reshape(flat)[..., None],
+                information.reshape(*shape, 3)[:, :, order].reshape(*flat, 3),
+                information,
+            )
+            s = take_sightlines(cameras, aligned.xy_px.reshape(*flat, 2)).weighted(information)
+            agreement = agree(s, volume)
+        if doubtful.any():
+            agreement = withhold(agreement, doubtful, SIDES)
+    return _reconstruction(s, information, agreement, aligned, swapped)
 
 
 def _camera(rig: Rig, name: str) -> Camera:
@@ -143,7 +164,11 @@ def _volume(cameras: tuple[Camera, ...]) -> tuple[FloatArray, float]:
 
 
 def _reconstruction(
-    s: Sightlines, information: FloatArray, agreement: Agreement, aligned: AlignedKeypoints
+    s: Sightlines,
+    information: FloatArray,
+    agreement: Agreement,
+    aligned: AlignedKeypoints,
+    swapped: NDArray[np.bool_],
 ) -> Reconstruction:
     shape = aligned.score.shape
     good = agreement.status == GOOD
@@ -168,6 +193,7 @@ def _reconstruction(
         noise_px=_noise_px(values, information, shape),
         chi2_per_dof=misfit / freedom if freedom > 0 else np.nan,
         information_px=np.where(used[..., None], information, 0.0).reshape(*shape, 3),
+        swapped=swapped,
     )
 
 

@@ -1,0 +1,318 @@
+"""Left taken for right: partner joints that a camera has exchanged, found over views and time.
+
+A detector that takes the left leg for the right gives two keypoints that are each in a good place,
+under each other's name. Where most cameras are right, geometry tells; where two of four are wrong,
+both ways round fit and only the movement before and after decides. For each pair of partner joints
+and each frame in doubt every exchange in up to two cameras (and the same under exchanged names) is
+reconstructed; the cheapest path through the frames is taken (Viterbi, IEEE Trans Inf Theory
+13:260, 1967), where a step costs the misfit of its views and its departure from the movement so
+far. What stays nearly as likely the other way round is withheld.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lab.checks import FloatArray
+from reconstruct.associate import AlignedKeypoints
+from reconstruct.consensus import GATE_VIEW, Agreement, agree
+from reconstruct.optics import COMPILED
+from reconstruct.sightlines import Sightlines
+
+_MOST_SWAPPED = 2
+_KEPT = 8  # candidates of a frame
+# Twice the log of the odds: a view that fits nothing, one more camera that exchanges, and what a
+# decision must be ahead by.
+_COST_LOST = GATE_VIEW + 6.0
+_COST_SWAP = 6.0
+_MARGIN = 6.0
+_NO_SPEED_M_S = 8.0
+_FLOOR_M = 0.01
+_LEAST_FRAMES = 5
+# Four views or so can agree on a point that does not exist; a path that jumps betrays it.
+_FEW_VIEWS = 5
+_JUMP_M = 0.04
+_JUMP_REACH = 12  # frames
+# The calmer part of the frames, so that many exchanges do not hide themselves; times this it is
+# half as large again as one standard deviation of three normal coordinates.
+_CALM_PERCENT = 30
+_NORMAL_CALM = 1.9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Swaps:
+    """What was exchanged.
+
+    Attributes:
+        aligned: The keypoints, exchanged back.
+        swapped: (C, T, K) observations that stood under their partner's name.
+        doubtful: (T, K) points for which left and right cannot be told apart.
+    """
+
+    aligned: AlignedKeypoints
+    swapped: NDArray[np.bool_]
+    doubtful: NDArray[np.bool_]
+
+
+def partners(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """Return the columns of each left point and its right partner."""
+    return tuple(
+        (i, names.index("right_" + name[5:]))
+        for i, name in enumerate(names)
+        if name.startswith("left_") and "right_" + name[5:] in names
+    )
+
+
+def find_swaps(
+    s: Sightlines,
+    aligned: AlignedKeypoints,
+    found: Agreement,
+    volume: tuple[FloatArray, float],
+) -> Swaps:
+    """Find exchanged partner joints and exchange them back.
+
+    Args:
+        s: Sightlines of T times K points, K running fastest, with information.
+        aligned: The same as keypoints.
+        found: What the views agree on, each point by itself.
+        volume: Centre m and radius m of the space in which a point can be.
+    """
+    cameras, frames, joints = aligned.score.shape
+    chosen = np.zeros((cameras, frames, joints), bool)
+    doubtful = np.zeros((frames, joints), bool)
+    for pair in partners(aligned.names):
+        if frames < _LEAST_FRAMES:
+            break
+        columns = [np.arange(frames) * joints + k for k in pair]
+        decided, doubt = _decide(s, aligned.t, found, columns, volume)
+        for k in pair:
+            chosen[:, :, k] = decided
+            doubtful[:, k] = doubt
+    return Swaps(_exchanged(aligned, chosen), chosen & np.isfinite(aligned.xy_px[..., 0]), doubtful)
+
+
+def exchange_columns(names: tuple[str, ...]) -> NDArray[np.intp]:
+    """Return for each of K columns its partner's, or its own where it has none."""
+    order = np.arange(len(names))
+    for left, right in partners(names):
+        order[[left, right]] = right, left
+    return order
+
+
+def _exchanged(aligned: AlignedKeypoints, chosen: NDArray[np.bool_]) -> AlignedKeypoints:
+    if not chosen.any():
+        return aligned
+    order = exchange_columns(aligned.names)
+    return replace(
+        aligned,
+        xy_px=np.where(chosen[..., None], aligned.xy_px[:, :, order], aligned.xy_px),
+        cov_px=np.where(chosen[..., None, None], aligned.cov_px[:, :, order], aligned.cov_px),
+        score=np.where(chosen, aligned.score[:, :, order], aligned.score),
+    )
+
+
+def _hypotheses(cameras: int) -> NDArray[np.bool_]:
+    """Return exchanges (H, C): none, in one camera, in two; the second half is the rest of each."""
+    rows = [
+        [c in chosen for c in range(cameras)]
+        for n in range(min(_MOST_SWAPPED, cameras // 2) + 1)
+        for chosen in combinations(range(cameras), n)
+    ]
+    some = np.array(rows)
+    # Where two of four are exchanged, the rest of one pair is another pair.
+    some = some[
+        [not any((~row == other).all() for other in some[:i]) for i, row in enumerate(some)]
+    ]
+    return np.concatenate([some, ~some])
+
+
+def _decide(
+    s: Sightlines,
+    t: FloatArray,
+    found: Agreement,
+    columns: list[NDArray[np.intp]],
+    volume: tuple[FloatArray, float],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the exchanges (C, T) of one pair and the frames (T,) left in doubt."""
+    cameras, frames = len(s.cameras), len(t)
+    left, right = columns
+    hypotheses = _hypotheses(cameras)
+    half = len(hypotheses) // 2
+    xyz = np.full((frames, len(hypotheses), 2, 3), np.nan)
+    cost = np.full((frames, len(hypotheses)), np.inf)
+    points = np.stack([found.estimate.xyz[left], found.estimate.xyz[right]], axis=1)
+    xyz[:, 0], xyz[:, half] = points, points[:, ::-1]
+    cost[:, 0] = sum(_cost(s, found, column) for column in columns)
+    rejected = sum(((s.seen[:, c] & ~found.used[:, c]).any(0)).astype(int) for c in columns)
+    few = np.minimum(*(s.seen[:, c].sum(0) for c in columns)) <= _FEW_VIEWS
+    ask = np.flatnonzero((np.asarray(rejected) > 0) | (few & _near_jump(t, points)))
+    both = s.seen[:, left] & s.seen[:, right]
+    ask = ask[both[:, ask].any(0)]
+    for h in range(1, half) if len(ask) else ():
+        part = _crossed(s, left[ask], right[ask], hypotheses[h])
+        tried = agree(part, volume)
+        n = len(ask)
+        xyz[ask, h, 0], xyz[ask, h, 1] = tried.estimate.xyz[:n], tried.estimate.xyz[n:]
+        price = _cost(part, tried, np.arange(2 * n))
+        cost[ask, h] = price[:n] + price[n:]
+    xyz[:, half:], cost[:, half:] = xyz[:, :half, ::-1], cost[:, :half]
+    cost += _COST_SWAP * np.minimum(hypotheses.sum(1), cameras)
+    kept = np.argsort(cost, axis=1, kind="stable")[:, :_KEPT]
+    # The exchange of everything is always among them.
+    kept[~(kept == half).any(1), -1] = half
+    rows = np.arange(frames)[:, None]
+    scale = _acceleration(t, points)
+    path, lead = _cheapest_path(t, xyz[rows, kept], cost[rows, kept], scale)
+    decided = hypotheses[kept[np.arange(frames), path]]
+    doubt = (lead < _MARGIN) & np.isin(np.arange(frames), ask)
+    return decided.T, doubt
+
+
+def _crossed(
+    s: Sightlines, left: NDArray[np.intp], right: NDArray[np.intp], swapped: NDArray[np.bool_]
+) -> Sightlines:
+    """Return the pair's sightlines, left then right, exchanged in some cameras."""
+    straight = s.select(np.concatenate([left, right]))
+    turned = s.select(np.concatenate([right, left]))
+
+    def mixed(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+        return np.where(swapped.reshape(-1, *[1] * (a.ndim - 1)), b, a)
+
+    return replace(
+        straight,
+        xy_px=mixed(straight.xy_px, turned.xy_px),
+        xy=mixed(straight.xy, turned.xy),
+        seen=mixed(straight.seen, turned.seen),
+        information=mixed(straight.information, turned.information),
+    )
+
+
+def _cost(s: Sightlines, found: Agreement, columns: NDArray[np.intp]) -> FloatArray:
+    """Return the misfit of the used views and the price of the others, (N,)."""
+    used, seen = found.used[:, columns], s.seen[:, columns]
+    x, y = found.residual_px[:, columns, 0], found.residual_px[:, columns, 1]
+    xx, xy, yy = (s.information[:, columns, j] for j in range(3))
+    misfit = np.where(used, xx * x * x + 2 * xy * x * y + yy * y * y, 0.0)
+    lost = seen & ~used & (seen.sum(0) > 1)
+    return np.nansum(misfit, axis=0) + _COST_LOST * lost.sum(0)
+
+
+def _acceleration(t: FloatArray, points: FloatArray) -> float:
+    """Return the usual size of second differences of paths (T, 2, 3) over time squared, m/s^2."""
+    step = float(np.median(np.diff(t)))
+    bend = np.linalg.norm(np.diff(points, n=2, axis=0), axis=-1) / step**2
+    known = bend[np.isfinite(bend)]
+    usual = float(np.percentile(known, _CALM_PERCENT)) * _NORMAL_CALM if len(known) else 0.0
+    return max(usual, _FLOOR_M / step**2)
+
+
+def _near_jump(t: FloatArray, points: FloatArray) -> NDArray[np.bool_]:
+    """Return which frames (T,) are near one where paths (T, 2, 3) jump."""
+    step = np.median(np.diff(t))
+    size = max(_JUMP_M, 3 * _acceleration(t, points) * step**2)
+    jumps = np.zeros(len(t))
+    for side in range(2):
+        seen = np.flatnonzero(np.isfinite(points[:, side, 0]))
+        bend = np.linalg.norm(np.diff(points[seen, side], n=2, axis=0), axis=-1)
+        jumps[seen[1:-1][bend > size]] = 1
+    return np.convolve(jumps, np.ones(2 * _JUMP_REACH + 1), "same")[: len(t)] > 0
+
+
+@njit(**COMPILED)
+def _departure(now, last, speed, dt, gap, acceleration):
+    """Return what it costs that a point is not where its movement takes it."""
+    if not (np.isfinite(now[0]) and np.isfinite(last[0])):
+        return 0.0
+    square = 0.0
+    known = np.isfinite(speed[0])
+    for j in range(3):
+        ahead = now[j] - last[j] - (speed[j] * dt if known else 0.0)
+        square += ahead * ahead
+    size = acceleration * dt * (dt + gap) / 2 if known else _NO_SPEED_M_S * dt
+    size = np.sqrt(size * size + _FLOOR_M * _FLOOR_M)
+    # The tail of Student's t with three degrees of freedom: a foot that lands is no outlier.
+    return 4 * np.log1p(square / (3 * size * size))
+
+
+@njit(**COMPILED)
+def _cheapest_path(t, xyz, cost, acceleration):
+    """Return the chosen candidate (T,) of each frame and by how much each other one loses (T,).
+
+    Args:
+        t: (T,) s.
+        xyz: (T, M, 2, 3) m, the candidates' left and right; NaN where withheld.
+        cost: (T, M).
+        acceleration: m/s^2.
+
+    The lead is against any path through another side of the same frame, so a run of frames that
+    could as well be the other way round has a small lead throughout.
+    """
+    frames, count = cost.shape
+    forward, came = _pass(t, xyz, cost, acceleration)
+    path = np.zeros(frames, np.int64)
+    path[-1] = np.argmin(forward[-1])
+    for i in range(frames - 1, 0, -1):
+        path[i - 1] = came[i, path[i]]
+    backward, _ = _pass(-t[::-1], xyz[::-1], cost[::-1], acceleration)
+    lead = np.full(frames, np.inf)
+    for i in range(frames):
+        whole = forward[i] + backward[frames - 1 - i] - cost[i]
+        for m in range(count):
+            apart = 0.0
+            for side in range(2):
+                for j in range(3):
+                    gap = xyz[i, m, side, j] - xyz[i, path[i], side, j]
+                    if np.isfinite(gap):
+                        apart += gap * gap
+            if m != path[i] and apart > 16 * _FLOOR_M * _FLOOR_M:
+                lead[i] = min(lead[i], whole[m] - whole[path[i]])
+    return path, lead
+
+
+@njit(**COMPILED)
+def _pass(t, xyz, cost, acceleration):
+    """Return the cheapest cost up to each candidate (T, M), itself counted, and where from."""
+    frames, count = cost.shape
+    total, came = np.empty((frames, count)), np.zeros((frames, count), np.int64)
+    last, speed = np.full((count, 2, 3), np.nan), np.full((count, 2, 3), np.nan)
+    when, gap = np.zeros((count, 2)), np.zeros((count, 2))
+    for i in range(frames):
+        new_last, new_speed = last.copy(), speed.copy()
+        new_when, new_gap = when.copy(), gap.copy()
+        for m in range(count):
+            best, source = np.inf, 0
+            for k in range(count if i else 1):
+                value = total[i - 1, k] if i else 0.0
+                for side in range(2):
+                    value += _departure(
+                        xyz[i, m, side],
+                        last[k, side],
+                        speed[k, side],
+                        t[i] - when[k, side],
+                        gap[k, side],
+                        acceleration,
+                    )
+                if value < best:
+                    best, source = value, k
+            total[i, m], came[i, m] = best + cost[i, m], source
+            for side in range(2):
+                new_last[m, side], new_speed[m, side] = last[source, side], speed[source, side]
+                new_when[m, side], new_gap[m, side] = when[source, side], gap[source, side]
+                if np.isfinite(xyz[i, m, side, 0]):
+                    if np.isfinite(last[source, side, 0]):
+                        new_gap[m, side] = t[i] - when[source, side]
+                        for j in range(3):
+                            new_speed[m, side, j] = (
+                                xyz[i, m, side, j] - last[source, side, j]
+                            ) / new_gap[m, side]
+                    for j in range(3):
+                        new_last[m, side, j] = xyz[i, m, side, j]
+                    new_when[m, side] = t[i]
+        last, speed, when, gap = new_last, new_speed, new_when, new_gap
+    return total, came
