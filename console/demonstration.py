@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +21,7 @@ from console.pipeline import process_folder
 from console.records import write_record
 from console.settings import TRIAL_FILE, read_settings
 from lab.errors import LabError
+from lab.gait import Measure
 from lab.points import Keypoints2D
 from lab.pose import Pose
 from lab.rig import Rig
@@ -118,15 +119,7 @@ def run_demo(
     sizes = {name: video_size(path) for name, path in cameras_of(films).items()}
     save_rig(calibrate(seen, sizes, _BOARD, floor=lying), rig_path)
     progress("filming the person")
-    belt = activity == "run"
-    walker = simulate(
-        activity,
-        speed_m_s=_SPEED_M_S[activity],
-        treadmill=belt,
-        duration_s=_SECONDS[activity],
-        seed=seed,
-        **_FINDINGS[activity],
-    )
+    walker = demo_person(activity, seed)
     folders = {
         "standing": standing(duration_s=2.0),
         activity: walker,
@@ -140,6 +133,18 @@ def run_demo(
     record, report = write_record(trial, trial_folder, read_settings(trial_folder)[0])
     truth = true_measures(walker, trial.cycles) if trial.cycles else {}
     return Demonstration(trial, truth, rig_path, record, report, _failures(trial, truth))
+
+
+def demo_person(activity: str, seed: int) -> Walker:
+    """Return the person of the demo, for as long as the demo films."""
+    return simulate(
+        activity,
+        speed_m_s=_SPEED_M_S[activity],
+        treadmill=activity == "run",
+        duration_s=_SECONDS[activity],
+        seed=seed,
+        **_FINDINGS[activity],
+    )
 
 
 def _film_board(
@@ -221,7 +226,13 @@ def _failures(trial: Trial, truth: Mapping[tuple[str, str], float]) -> tuple[str
     failures = [] if trial.accepted else [f"the trial was refused: {'; '.join(trial.reasons)}"]
     if not truth:
         failures.append("no gait cycle was found")
-    for measure in trial.measures:
+    return (*failures, *misses(trial.measures, truth))
+
+
+def misses(measures: Sequence[Measure], truth: Mapping[tuple[str, str], float]) -> tuple[str, ...]:
+    """Name every measure that is further from the truth than promised."""
+    failures: list[str] = []
+    for measure in measures:
         true = truth.get((measure.name, measure.side))
         if true is None:
             continue

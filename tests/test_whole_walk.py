@@ -1,13 +1,19 @@
 """The whole pipeline with its production defaults only, on the simulated lab."""
 
 import json
+import sys
 
 import h5py
 import numpy as np
 import pytest
 
+from analysis.walk import analyse_walk
 from console.cli import main
+from console.demonstration import demo_person, misses
+from lab.points import Points3D
 from lab.store import load_trial
+from reconstruct.smooth import Smoother
+from simulation.truth import true_measures
 
 
 @pytest.fixture(scope="module")
@@ -86,20 +92,52 @@ def test_a_wrong_belt_speed_is_refused(demo, capsys):
         (folder / "trial.toml").write_text(text)
 
 
-def test_a_sign_error_in_the_angles_is_seen(demo, monkeypatch, tmp_path):
-    import analysis.walk
-    from console.demonstration import _failures
-    from console.pipeline import process_folder
-    from simulation.truth import true_measures
-    from simulation.walker import simulate
+def test_the_runner_of_the_demo_shows_the_four_findings(demo):
+    trial = load_trial(demo[0] / "trials" / "run" / "trial.h5")
+    left = {m.name: np.degrees(m.value) for m in trial.measures if m.side == "left"}
+    assert left["pelvic_drop_peak"] > 6
+    assert left["trunk_lean_forward_stance_mean"] < 5
+    assert left["over_stride_angle_heel"] > 15
+    assert left["hip_extension_peak"] < 5
 
-    compute = analysis.walk.compute_angles
 
-    def wrong(body):
-        curves = compute(body)
-        return curves | {"pelvis_obliquity": -curves["pelvis_obliquity"]}
+def _turn(functions, curve):
+    """Return a copy of a function that makes curves, with the sign of one of them turned."""
 
-    monkeypatch.setattr(analysis.walk, "compute_angles", wrong)
-    trial = process_folder(demo[0] / "trials" / "run")
-    walker = simulate("run", speed_m_s=3.0, treadmill=True, duration_s=20.0, seed=1)
-    assert any("pelvic_drop" in f for f in _failures(trial, true_measures(walker, trial.cycles)))
+    def wrong(*args):
+        curves = functions(*args)
+        return curves | {n: -v for n, v in curves.items() if n.startswith(curve)}
+
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "curve", "shows_in"),
+    [
+        ("analysis.walk", "compute_angles", "pelvis_obliquity", "pelvic_drop_peak"),
+        ("analysis.walk", "compute_angles", "trunk_lean_forward", "trunk_lean_forward_stance_mean"),
+        ("analysis.walk", "compute_angles", "trunk_lean_lateral", "trunk_lean_lateral_peak"),
+        ("analysis.walk", "compute_angles", "hip_flexion", "hip_extension_peak"),
+        ("analysis.walk", "compute_angles", "thigh_flexion", "thigh_extension_peak"),
+        ("analysis.walk", "compute_angles", "pelvis_tilt", "pelvic_tilt_stance_mean"),
+        ("analysis.measures", "strike_angles", "limb_angle_heel", "over_stride_angle_heel"),
+        ("analysis.measures", "strike_angles", "", "shank_angle_strike"),
+    ],
+)
+def test_a_sign_error_in_the_angles_fails_the_demo(monkeypatch, module, function, curve, shows_in):
+    person = demo_person("run", 1)
+    t = np.arange(0, 3, 0.01)
+    xyz = person.points(t)
+    points = Points3D(person.names, t, xyz, np.broadcast_to(1e-6 * np.eye(3), (*xyz.shape, 3)))
+
+    def missed():
+        found = analyse_walk(
+            points, Smoother(points).apply, activity="run", treadmill_speed=3.0, errors=None
+        )
+        far = misses(found.measures, true_measures(person, found.cycles))
+        return {line.split()[0] for line in far if "degrees from the truth" in line}
+
+    assert not missed()
+    right = getattr(sys.modules[module], function)
+    monkeypatch.setattr(sys.modules[module], function, _turn(right, curve))
+    assert shows_in in missed()
