@@ -1,0 +1,86 @@
+"""The instants of contact: exact on their own model, between the frames, and never shared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analysis.contact import fit_contacts, value_at_corner
+
+T = np.arange(0, 5, 0.01)
+SHAPES = {
+    "foot_strike": ((1, 2, 3), [(-0.6, 0.05, -0.02), (-0.3, 0.11, 0.04)]),
+    "foot_off": ((2, 3), [(0.06, 0.01), (0.05, -0.01)]),
+}
+CERTAIN = 1e-5
+
+
+def feet(kind, instants, rng=None, noise=0.0):
+    """Return a path (1, T, 2) m that is at rest on one side of each instant."""
+    powers, shapes = SHAPES[kind]
+    sign = 1.0 if kind == "foot_strike" else -1.0
+    path = np.full((len(T), 2), np.nan)
+    for number, instant in enumerate(instants):
+        inside = np.abs(T - instant) < 0.12
+        away = np.clip(sign * (instant - T[inside]), 0, None) / 0.05
+        for d, shape in enumerate(shapes):
+            basis = sum(0.05 * c * away**p for c, p in zip(shape, powers, strict=True))
+            path[inside, d] = 0.3 * number + basis
+    if rng is not None:
+        path = path + rng.normal(0, noise, path.shape)
+    return path[None]
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_exact_feet_give_the_exact_instants_between_the_frames(kind):
+    instants = np.array([0.5037, 1.2211, 1.9193, 2.64, 3.3589])
+    start = instants + np.array([0.012, -0.009, 0.004, 0.015, -0.015])
+    variance = np.full((len(T), 2), 1e-8)
+    fit = fit_contacts(kind, T, feet(kind, instants), variance, start)
+    np.testing.assert_allclose(fit.t[0], instants, atol=CERTAIN)
+    assert fit.chi2 < 1e-4
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_sigma_is_the_scatter_of_repeated_noise(kind):
+    rng = np.random.default_rng(5)
+    instants = np.arange(0.5, 4.6, 0.37) + rng.uniform(0, 0.01, 12)
+    variance = np.full((len(T), 2), 1e-6)
+    z = []
+    for _ in range(60):
+        near = instants + rng.uniform(-0.008, 0.008, len(instants))
+        fit = fit_contacts(kind, T, feet(kind, instants, rng, 1e-3), variance, near)
+        z.extend((fit.t[0] - instants) / fit.sigma)
+    assert 0.8 < np.std(z) < 1.25
+    assert abs(np.mean(z)) < 0.3
+
+
+def test_replicates_follow_the_derivative_of_the_fit():
+    instants = np.array([0.5037, 1.2211, 1.9193, 2.64])
+    path = feet("foot_strike", instants)
+    moved = np.concatenate(
+        [path, path + 1e-6 * np.array([0, 1]) * (np.arange(len(T)) % 7)[:, None]]
+    )
+    variance = np.full((len(T), 2), 1e-8)
+    both = fit_contacts("foot_strike", T, moved, variance, instants)
+    alone = fit_contacts("foot_strike", T, moved[1:], variance, instants)
+    shift = both.t[1] - both.t[0]
+    assert np.abs(shift).max() > 1e-7
+    np.testing.assert_allclose(shift, alone.t[0] - both.t[0], atol=0.05 * np.abs(shift).max())
+
+
+def test_a_stride_that_is_hardly_seen_has_no_instant():
+    instants = np.array([0.5037, 1.2211, 1.9193])
+    path = feet("foot_strike", instants)
+    path[0, (T > 1.16) & (T < 1.23)] = np.nan
+    fit = fit_contacts("foot_strike", T, path, np.full((len(T), 2), 1e-8), instants)
+    assert np.isnan(fit.t[0, 1])
+    np.testing.assert_allclose(fit.t[0, [0, 2]], instants[[0, 2]], atol=CERTAIN)
+
+
+def test_a_value_is_read_at_a_corner_without_rounding_it():
+    corner = 2.0033
+    curve = 0.4 + 1.5 * (T - corner) + np.where(corner < T, -2.5 * (T - corner), 0.0)
+    read = value_at_corner(T, curve[None, :, None], np.array([corner]))
+    assert read[0, 0] == pytest.approx(0.4, abs=1e-9)
+    assert np.isnan(value_at_corner(T, curve[None, :, None], np.array([0.0]))).all()
