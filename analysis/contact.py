@@ -112,7 +112,17 @@ def fit_contacts(
     times[:, usable] = result.instants + shift
     sigma = np.full(strides, np.nan)
     sigma[usable] = np.sqrt(np.diag(result.cov)) * stretch
+    # An instant that has left its samples has nothing that tells it, which looks like certainty.
+    shown = [_moving(kind, w, i) >= 2 for w, i in zip(kept, result.instants, strict=True)]
+    lost = np.flatnonzero(usable)[~np.array(shown, bool)]
+    times[:, lost] = np.nan
+    sigma[lost] = np.nan
     return ContactFit(times, sigma, result.chi2)
+
+
+def _moving(kind: str, window: _Window, instant: float) -> int:
+    """Count the samples of the moving side."""
+    return int((window.t < instant if kind == "foot_strike" else window.t > instant).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

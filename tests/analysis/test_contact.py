@@ -10,7 +10,7 @@ from analysis.contact import fit_contacts, value_at_corner
 T = np.arange(0, 5, 0.01)
 SHAPES = {
     "foot_strike": ((1, 2, 3), [(-0.6, 0.05, -0.02), (-0.3, 0.11, 0.04)]),
-    "foot_off": ((2, 3), [(0.06, 0.01), (0.05, -0.01)]),
+    "foot_off": ((2, 3), [(0.65, 0.05), (0.7, -0.1)]),
 }
 CERTAIN = 1e-5
 
@@ -47,7 +47,7 @@ def test_sigma_is_the_scatter_of_repeated_noise(kind):
     instants = np.arange(0.5, 4.6, 0.37) + rng.uniform(0, 0.01, 12)
     variance = np.full((len(T), 2), 1e-6)
     z = []
-    for _ in range(60):
+    for _ in range(25):
         near = instants + rng.uniform(-0.008, 0.008, len(instants))
         fit = fit_contacts(kind, T, feet(kind, instants, rng, 1e-3), variance, near)
         z.extend((fit.t[0] - instants) / fit.sigma)
@@ -56,23 +56,23 @@ def test_sigma_is_the_scatter_of_repeated_noise(kind):
 
 
 def test_replicates_follow_the_derivative_of_the_fit():
-    instants = np.array([0.5037, 1.2211, 1.9193, 2.64])
+    instants = np.array([0.5037, 1.2211, 1.9193, 2.6441])
     path = feet("foot_strike", instants)
     moved = np.concatenate(
-        [path, path + 1e-6 * np.array([0, 1]) * (np.arange(len(T)) % 7)[:, None]]
+        [path, path + 2e-4 * np.array([0, 1]) * (np.arange(len(T)) % 7)[:, None]]
     )
     variance = np.full((len(T), 2), 1e-8)
     both = fit_contacts("foot_strike", T, moved, variance, instants)
     alone = fit_contacts("foot_strike", T, moved[1:], variance, instants)
     shift = both.t[1] - both.t[0]
-    assert np.abs(shift).max() > 1e-7
+    assert np.abs(shift).max() > 1e-5
     np.testing.assert_allclose(shift, alone.t[0] - both.t[0], atol=0.05 * np.abs(shift).max())
 
 
 def test_a_stride_that_is_hardly_seen_has_no_instant():
     instants = np.array([0.5037, 1.2211, 1.9193])
     path = feet("foot_strike", instants)
-    path[0, (T > 1.16) & (T < 1.23)] = np.nan
+    path[0, (T > 1.13) & (T < 1.25)] = np.nan
     fit = fit_contacts("foot_strike", T, path, np.full((len(T), 2), 1e-8), instants)
     assert np.isnan(fit.t[0, 1])
     np.testing.assert_allclose(fit.t[0, [0, 2]], instants[[0, 2]], atol=CERTAIN)
@@ -84,3 +84,15 @@ def test_a_value_is_read_at_a_corner_without_rounding_it():
     read = value_at_corner(T, curve[None, :, None], np.array([corner]))
     assert read[0, 0] == pytest.approx(0.4, abs=1e-9)
     assert np.isnan(value_at_corner(T, curve[None, :, None], np.array([0.0]))).all()
+
+
+def test_an_instant_that_nothing_shows_is_missing_and_not_certain():
+    rng = np.random.default_rng(5)
+    instants = np.arange(0.5, 4.6, 0.37)
+    weak = feet("foot_off", instants) * 0.05
+    for _ in range(20):
+        path = weak + rng.normal(0, 2e-3, weak.shape)
+        fit = fit_contacts("foot_off", T, path, np.full((len(T), 2), 4e-6), instants)
+        known = np.isfinite(fit.t[0])
+        assert (fit.sigma[known] > 1e-3).all()
+        assert np.isnan(fit.sigma[~known]).all()

