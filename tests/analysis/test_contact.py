@@ -59,7 +59,7 @@ def test_replicates_follow_the_derivative_of_the_fit():
     instants = np.array([0.5037, 1.2211, 1.9193, 2.6441])
     path = feet("foot_strike", instants)
     moved = np.concatenate(
-        [path, path + 2e-4 * np.array([0, 1]) * (np.arange(len(T)) % 7)[:, None]]
+        [path, path + 2e-5 * np.array([0, 1]) * (np.arange(len(T)) % 7)[:, None]]
     )
     variance = np.full((len(T), 2), 1e-8)
     both = fit_contacts("foot_strike", T, moved, variance, instants)

@@ -97,3 +97,11 @@ def test_a_person_without_feet_has_no_events(runner, record, analyse):
 def test_a_standing_person_has_no_events(runner, record, analyse):
     found = analyse(record(runner), "run", None, standing=True)
     assert found.events == ()
+
+
+def test_the_stated_sigma_of_events_holds_what_the_model_itself_leaves(person, analyse_person):
+    found = analyse_person(person)
+    for kind in KINDS:
+        sigma = np.mean([e.sigma for e in found.events if e.kind == kind])
+        far = np.concatenate([errors(found, person, kind, side) for side in SIDES])
+        assert np.sqrt(np.mean(far**2)) < 1.5 * sigma
