@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from console.terminal import FAILED, describe_error, log, write_json
-from console.verbs import board, calibrate, demo, doctor, later, process, report, rig, trial
+from console.verbs import board, calibrate, demo, doctor, later, models, process, report, rig, trial
 from lab.errors import LabError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("board")(board.board)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(rig.app, name="rig")
 app.add_typer(trial.app, name="trial")
+app.add_typer(models.app, name="models")
 app.command("node")(later.node)
 app.command("capture")(later.capture)
 app.command("process")(process.process)

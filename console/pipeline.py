@@ -12,20 +12,21 @@ from analysis.joint_centres import keypoints_from_markers
 from analysis.norms import load_norms
 from analysis.plug_in_gait import plug_in_gait
 from analysis.walk import analyse_walk
+from console.detection import Progress as FrameProgress
 from console.draws import draw_errors
 from console.gate import judge_trial
+from console.keypoints import take_keypoints
 from console.provenance import trace
 from console.settings import TRIAL_FILE, TrialSettings, read_settings
 from console.standing import against_standing, standing_reference
 from lab.checks import FloatArray
-from lab.errors import LabError, RefusedError
+from lab.errors import RefusedError
 from lab.gait import Curves
 from lab.points import Keypoints2D, Points3D
 from lab.rig import Rig
 from lab.store import load_rig
 from lab.trial import Trial
 from reconstruct.associate import align
-from reconstruct.detect.keypoints_csv import read_keypoints
 from reconstruct.detect.markers import read_markers
 from reconstruct.smooth import Smoother
 from reconstruct.triangulate import triangulate
@@ -48,6 +49,7 @@ class _Reconstructed:
     files: tuple[Path, ...]
     subject: Mapping[str, float]
     extra: Curves | None
+    notes: tuple[str, ...] = ()
 
 
 def process_folder(
@@ -56,6 +58,7 @@ def process_folder(
     use_refused_rig: bool = False,
     standing: bool = False,
     progress: Progress = lambda _: None,
+    progress_of_frames: FrameProgress = lambda done, total, what: None,
 ) -> Trial:
     """Make the Trial of a folder that holds trial.toml and its data.
 
@@ -64,6 +67,7 @@ def process_folder(
         use_refused_rig: Use a rig that its calibration refused; the trial then says so.
         standing: The person stands: no events are sought, and forward is where the pelvis faces.
         progress: Called with the name of each step as it begins.
+        progress_of_frames: Called with frames done, frames in all, and what is done.
 
     Raises:
         LabError: When the folder or its files cannot be used; RefusedError for a refused rig.
@@ -73,7 +77,7 @@ def process_folder(
     done = (
         _from_markers(folder, settings)
         if settings.markers is not None
-        else _from_keypoints(folder, settings, use_refused_rig, progress)
+        else _from_keypoints(folder, settings, use_refused_rig, progress, progress_of_frames)
     )
     progress("smoothing")
     smoother = Smoother(done.points, max_gap_s=settings.analysis.max_gap_s)
@@ -95,6 +99,7 @@ def process_folder(
             (folder / settings.trial.static).resolve(),
             use_refused_rig=use_refused_rig,
             standing=True,
+            progress_of_frames=progress_of_frames,
         )
         static = standing_reference(quiet)
         measures += against_standing(analysis.measures, quiet)
@@ -121,7 +126,11 @@ def process_folder(
         accepted=accepted,
         reasons=reasons,
         quality=quality,
-        provenance=trace(folder, [folder / TRIAL_FILE, *done.files], text),
+        provenance=trace(
+            folder,
+            [folder / TRIAL_FILE, *done.files],
+            "\n".join([text.rstrip("\n"), *done.notes, ""]),
+        ),
     )
 
 
@@ -130,7 +139,11 @@ def _or_nan(value: float | None) -> float:
 
 
 def _from_keypoints(
-    folder: Path, settings: TrialSettings, use_refused_rig: bool, progress: Progress
+    folder: Path,
+    settings: TrialSettings,
+    use_refused_rig: bool,
+    progress: Progress,
+    progress_of_frames: FrameProgress,
 ) -> _Reconstructed:
     """Read each camera's keypoints and reconstruct."""
     rig_path = (folder / settings.trial.rig).resolve()
@@ -142,36 +155,19 @@ def _from_keypoints(
             remedy="Calibrate again. To use it all the same add --use-refused-rig; every page of "
             "the report will then say so.",
         )
-    keypoints: list[Keypoints2D] = []
-    files = [rig_path]
-    for name, camera in settings.cameras.items():
-        if name not in rig.names:
-            raise LabError(
-                f"camera {name} is not in the rig, which has {', '.join(rig.names)}",
-                where=str(folder / TRIAL_FILE),
-                remedy="Name the cameras as the rig does, or give the rig they belong to.",
-            )
-        if not camera.keypoints:
-            raise LabError(
-                f"camera {name} has no keypoints file",
-                where=str(folder / TRIAL_FILE),
-                remedy='Give keypoints = "FILE.csv"; finding people in videos comes with a '
-                "later version.",
-            )
-        path = folder / camera.keypoints
-        keypoints.append(read_keypoints(path, name, camera.skeleton or None))
-        files.append(path)
+    taken = take_keypoints(folder, settings, rig, progress_of_frames)
     progress("reconstructing")
-    aligned = align(keypoints)
-    result = triangulate(rig, aligned)
+    aligned = align(taken.keypoints)
+    result = triangulate(rig, aligned, rescale=taken.rescale)
     seen = np.isfinite(aligned.xy_px).all(-1)
     quality = {
-        "cameras": float(len(keypoints)),
+        "cameras": float(len(taken.keypoints)),
         "frames": float(len(result.points.t)),
         "reprojection_median_px": float(np.nanmedian(result.residual_px)),
         "observations_rejected_share": float(result.rejected.sum() / max(seen.sum(), 1)),
         "points_missing_share": float(np.isnan(result.points.xyz[..., 0]).mean()),
         "noise_median_px": float(np.nanmedian(result.noise_px)),
+        "people_most": float(taken.most_people),
         "views_mean": float(result.views[result.views > 0].mean()) if result.views.any() else 0.0,
     }
     for name, count in zip(result.cameras, result.swapped.sum((1, 2)), strict=True):
@@ -179,13 +175,14 @@ def _from_keypoints(
             quality[f"left_right_exchanged_{name}"] = float(count)
     return _Reconstructed(
         rig=rig,
-        keypoints=tuple(keypoints),
+        keypoints=taken.keypoints,
         points=result.points,
         by_rig=result.rig_sensitivity(rig),
         quality=quality,
-        files=tuple(files),
+        files=(rig_path, *taken.files),
         subject=settings.subject,
         extra=None,
+        notes=taken.notes,
     )
 
 

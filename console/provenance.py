@@ -37,7 +37,8 @@ def trace(folder: Path, files: Iterable[Path], configuration: str) -> Provenance
     inputs = []
     for path in files:
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as fault:
             raise FileError(
                 f"cannot be read ({fault.strerror})", where=str(path), remedy="Check the path."

@@ -25,11 +25,21 @@ rig = "../rigs/lab/calibration.h5"
 # One section a camera. Keypoints: columns t,name,x_px,y_px,score; t in s on the lab clock,
 # pixel (0, 0) is the centre of the top-left pixel.
 [cameras.cam01]
-keypoints = "cam01.csv"
-# video = "cam01.mp4"          # for stills with the skeleton drawn in
+keypoints = "cam01.csv"        # or the files of another program: docs/detectors.md
+# video = "cam01.mp4"          # with [detect] keypoints are found in it; and for stills
 
 [cameras.cam02]
 keypoints = "cam02.csv"
+
+# [detect]                     # find the keypoints in the videos of cameras without keypoints
+# detector = "pose"            # docs/detectors.md
+# model = "rtmpose-m-halpe26"  # get it once with: gaitlab models get rtmpose-m-halpe26
+
+# [person]                     # when several people are seen: a click on the one measured
+# camera = "cam01"
+# t = 1.5
+# x_px = 640.0
+# y_px = 360.0
 
 # Markers instead of cameras: a C3D, TRC or CSV file.
 # [markers]
@@ -56,6 +66,7 @@ class TrialTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     treadmill_speed_m_s: float | None = None
     recorded: str = ""
     static: str = ""
+    times: str = ""
 
 
 class CameraTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -64,6 +75,8 @@ class CameraTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     keypoints: str = ""
     video: str = ""
     skeleton: str = ""
+    form: str = ""
+    rate_hz: float | None = None
 
 
 class MarkersTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -73,6 +86,38 @@ class MarkersTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     unit: str | None = None
     up: str | None = None
     forward: str | None = None
+
+
+class DetectTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The [detect] section: how keypoints are found in videos.
+
+    Attributes:
+        detector: "pose" or "plates".
+        model: Name of a pose model.
+        device: Where networks run: auto, cpu, cuda, coreml, directml or openvino.
+    """
+
+    detector: str
+    model: str = "rtmpose-m-halpe26"
+    device: str = "auto"
+
+
+class PersonTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The [person] section: who is measured when several people are seen.
+
+    Attributes:
+        camera: Of a click on the person.
+        t: Of the click, s on the lab clock.
+        x_px: Of the click.
+        y_px: Of the click.
+        near_m: (x, y) m on the floor that the person comes nearest to; instead of a click.
+    """
+
+    camera: str = ""
+    t: float | None = None
+    x_px: float | None = None
+    y_px: float | None = None
+    near_m: tuple[float, float] | None = None
 
 
 class AnalysisTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -96,6 +141,8 @@ class TrialSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     cameras: dict[str, CameraTable] = {}
     markers: MarkersTable | None = None
     subject: dict[str, float] = {}
+    detect: DetectTable | None = None
+    person: PersonTable | None = None
     analysis: AnalysisTable = AnalysisTable()
 
 
@@ -163,6 +210,7 @@ def _check(settings: TrialSettings, path: Path) -> None:
             where=where,
             remedy='Write rig = "PATH/calibration.h5" under [trial].',
         )
+    _check_person(settings, where)
     unknown = set(settings.analysis.also) - {"plug-in-gait"}
     if unknown:
         raise LabError(
@@ -172,3 +220,25 @@ def _check(settings: TrialSettings, path: Path) -> None:
         )
     if settings.analysis.draws < 8 or settings.analysis.max_gap_s < 0:
         raise LabError("analysis.draws must be at least 8 and max_gap_s not negative", where=where)
+
+
+def _check_person(settings: TrialSettings, where: str) -> None:
+    """Raise LabError for a [person] section that says too little or two things."""
+    person = settings.person
+    if person is None:
+        return
+    click = (person.t, person.x_px, person.y_px)
+    whole = bool(person.camera) and None not in click
+    none = not person.camera and click == (None, None, None)
+    if whole == (person.near_m is not None) or not (whole or none):
+        raise LabError(
+            "[person] needs camera, t, x_px and y_px of a click, or near_m alone",
+            where=where,
+            remedy="Give all four of the click, or near_m = [x, y] in m on the floor.",
+        )
+    if whole and person.camera not in settings.cameras:
+        raise LabError(
+            f"[person] names the camera {person.camera}, which this trial does not have",
+            where=where,
+            remedy="Name one of the trial's cameras.",
+        )

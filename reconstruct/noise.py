@@ -85,6 +85,46 @@ def estimate_noise(
     return sigma
 
 
+def estimate_scale(
+    s: Sightlines, cov_px: FloatArray, volume: tuple[FloatArray, float]
+) -> FloatArray:
+    """Return by which factor (C, K) the given standard deviations are too small.
+
+    A network's own covariance tells a sharp sight from a blurred one, but not how far both are
+    off: the size comes from the residuals, for each camera's sight of each joint, in the same way
+    as in `estimate_noise`.
+
+    Args:
+        s: Sightlines of T times K points, K running fastest.
+        cov_px: (C, T, K, 2, 2) px^2, known wherever a point is seen.
+        volume: Centre m and radius m of the space in which a point can be.
+    """
+    cameras, frames, joints = cov_px.shape[:3]
+    some = np.unique(np.linspace(0, frames - 1, min(frames, _FRAMES)).astype(int))
+    which = (some[:, None] * joints + np.arange(joints)).ravel()
+    s, shape = s.select(which), (cameras, len(some), joints)
+    given = information_of(cov_px[:, some], np.ones(shape))
+    flat = (cameras, len(which), 3)
+    factor = np.full((cameras, joints), _first_noise(s.weighted(given.reshape(flat)), volume))
+    size: Callable[[FloatArray, FloatArray], float] = _median_size
+    for _ in range(_ROUNDS):
+        scaled = given / (factor**2)[:, None, :, None]
+        agreement = agree(s.weighted(scaled.reshape(flat)), volume)
+        found = _joint_noise(
+            np.abs(agreement.standardised).reshape(*shape, 2),
+            agreement.redundancy.reshape(*shape, 2),
+            factor,
+            size,
+        )
+        change = np.abs(np.log(found / factor)).max()
+        factor = found
+        if size is _efficient_size:
+            break
+        if change < _SETTLED:
+            size = _efficient_size
+    return factor
+
+
 def _first_noise(s: Sightlines, volume: tuple[FloatArray, float]) -> float:
     """Return the noise with which half of the points fit all of their views."""
     n = s.seen.sum(0)

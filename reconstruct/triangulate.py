@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from lab.points import Points3D
 from lab.rig import Rig
 from reconstruct.associate import AlignedKeypoints
 from reconstruct.consensus import GOOD, REASONS, SIDES, Agreement, agree, withhold
-from reconstruct.noise import estimate_noise, information_of
+from reconstruct.noise import estimate_noise, estimate_scale, information_of
 from reconstruct.sightlines import Sightlines, take_sightlines
 from reconstruct.swaps import exchange_columns, find_swaps
 
@@ -92,7 +92,9 @@ class Reconstruction:
         return result
 
 
-def triangulate(rig: Rig, aligned: AlignedKeypoints, *, robust: bool = True) -> Reconstruction:
+def triangulate(
+    rig: Rig, aligned: AlignedKeypoints, *, robust: bool = True, rescale: bool = False
+) -> Reconstruction:
     """Reconstruct points by maximum likelihood from the views that agree.
 
     Each point: a linear start, Gauss-Newton on pixel residuals through the lens weighted by the
@@ -109,6 +111,8 @@ def triangulate(rig: Rig, aligned: AlignedKeypoints, *, robust: bool = True) -> 
         rig: The cameras.
         aligned: What they saw.
         robust: Whether to look for wrong observations; without, all are used.
+        rescale: Whether given covariances are right up to a factor only, which is then estimated
+            from the residuals, for each joint and camera (`noise.estimate_scale`).
 
     Raises:
         LabError: When a camera of the keypoints is not in the rig.
@@ -122,6 +126,10 @@ def triangulate(rig: Rig, aligned: AlignedKeypoints, *, robust: bool = True) -> 
     sigma = np.ones((shape[0], shape[2]))
     if not known.all():
         sigma = estimate_noise(s, aligned.cov_px, aligned.score, volume)
+    elif rescale:
+        factor = estimate_scale(s, aligned.cov_px, volume)
+        scaled = aligned.cov_px * (factor**2)[:, None, :, None, None]
+        aligned = replace(aligned, cov_px=scaled)
     information = information_of(aligned.cov_px, np.broadcast_to(sigma[:, None], shape))
     information = information.reshape(*flat, 3)
     s = s.weighted(information)

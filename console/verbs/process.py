@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from console.pipeline import process_folder
-from console.progress import steps
+from console.progress import steps_and_counts
 from console.records import write_record
 from console.results import trial_result
 from console.settings import read_settings
@@ -23,8 +23,14 @@ def process(
     json: AsJson = False,
 ) -> int:
     """Reconstruct, analyse and report one trial; writes trial.h5 and report.pdf in its folder."""
-    with steps(("reading", "reconstructing", "smoothing", "measuring", "writing")) as progress:
-        trial = process_folder(folder, use_refused_rig=use_refused_rig, progress=progress)
+    names = ("reading", "reconstructing", "smoothing", "measuring", "writing")
+    with steps_and_counts(names) as (progress, progress_of_frames):
+        trial = process_folder(
+            folder,
+            use_refused_rig=use_refused_rig,
+            progress=progress,
+            progress_of_frames=progress_of_frames,
+        )
         progress("writing")
         record, report = write_record(trial, folder, read_settings(folder)[0])
     if json:

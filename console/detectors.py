@@ -1,0 +1,85 @@
+"""Which detector a trial asks for, and how a worker process makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.detection import Footage, Progress, Recipe, detect_footage
+from console.folders import models_folder
+from console.settings import DetectTable
+from lab.errors import LabError
+from reconstruct.detect.detector import Detector
+from reconstruct.detect.model_store import ModelStore
+from reconstruct.detect.pose import PoseDetector
+from reconstruct.people import People2D
+
+DETECTORS = ("pose",)
+
+
+@dataclass(frozen=True, slots=True)
+class PoseRecipe:
+    """Makes a pose detector.
+
+    Attributes:
+        folder: Of the models.
+        model: Its name.
+        device: As of `reconstruct.detect.network.Network`.
+    """
+
+    folder: Path
+    model: str
+    device: str
+
+    def __call__(self) -> Detector:
+        """Make it; one thread each, for there are as many workers as cores."""
+        return PoseDetector(ModelStore(self.folder), self.model, device=self.device, threads=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a trial's detector found.
+
+    Attributes:
+        people: By camera.
+        identity: Of the detector.
+        rescale: Whether its covariances are right up to a factor only.
+        models: sha256 of the networks, by name.
+    """
+
+    people: Mapping[str, People2D]
+    identity: str
+    rescale: bool
+    models: Mapping[str, str]
+
+
+def make_recipe(table: DetectTable, where: str) -> Recipe:
+    """Return what makes the detector of a [detect] section.
+
+    Raises:
+        LabError: When there is no such detector.
+    """
+    if table.detector == "pose":
+        return PoseRecipe(models_folder(), table.model, table.device)
+    raise LabError(
+        f'detector is "{table.detector}"',
+        where=where,
+        remedy="Write one of: " + ", ".join(f'"{name}"' for name in DETECTORS) + ".",
+    )
+
+
+def find_people(
+    table: DetectTable, footage: list[Footage], folder: Path, where: str, progress: Progress
+) -> Found:
+    """Find everyone in a trial's videos; kept detections are used where there are any.
+
+    Raises:
+        LabError: As of `make_recipe` and `detect_footage`.
+    """
+    recipe = make_recipe(table, where)
+    detector = recipe()
+    people = detect_footage(footage, recipe, folder, progress=progress)
+    pose = isinstance(detector, PoseDetector)
+    models = dict(detector.models) if isinstance(detector, PoseDetector) else {}
+    return Found(people, detector.identity, pose, models)
