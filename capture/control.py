@@ -15,10 +15,11 @@ from msgspec import Meta
 from capture.wire import MAX_PIECE_BYTES, NAME_PATTERN
 
 Name = Annotated[str, Meta(pattern=NAME_PATTERN, max_length=48)]
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+Sha256 = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z", max_length=64)]
 Text = Annotated[str, Meta(max_length=2000)]
 Count = Annotated[int, Meta(ge=0)]
-FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,47}\.(mkv|times)$")]
+FILE_PATTERN = r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,47}\.(mkv|times)\Z"
+FileName = Annotated[str, Meta(pattern=FILE_PATTERN)]
 
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=str.lower):
@@ -62,7 +63,7 @@ class Arm(_Message, frozen=True, tag="arm"):
     trial: Name
     duration_s: Annotated[float, Meta(gt=0, le=86400)]
     cameras: Annotated[list[Name], Meta(max_length=64)] = []
-    encoding: Annotated[str, Meta(pattern="^(mjpeg|raw|ffv1|h264)$")] = "mjpeg"
+    encoding: Annotated[str, Meta(pattern=r"\A(mjpeg|raw|ffv1|h264)\Z")] = "mjpeg"
     quality: Annotated[int, Meta(ge=1, le=100)] = 90
 
 

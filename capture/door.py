@@ -10,7 +10,6 @@ from typing import Any
 
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
-from zmq.utils import z85
 
 from capture.keys import trusted_keys
 from lab.errors import LabError
@@ -34,15 +33,14 @@ class Door:
         self._guard.configure_curve_callback(domain="*", credentials_provider=self)
 
     def callback(self, domain: str, key: bytes) -> bool:
-        """Whether a public key (32 bytes) may come in; called by the authenticator."""
-        public = z85.encode(key)
+        """Whether a public key (Z85) may come in; called by the authenticator."""
         try:
-            known = public.decode() in trusted_keys(self._keys).values()
+            known = key.decode() in trusted_keys(self._keys).values()
         except LabError as error:
             self._report("keys", error.what, error.remedy)
             return False
         if not known:
-            self._refuse(public)
+            self._refuse(key)
         return known
 
     def _refuse(self, public: bytes) -> None:

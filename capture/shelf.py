@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from capture.control import Confirmed, FileEntry
-from capture.wire import NAME_PATTERN, is_name
+from capture.control import FILE_PATTERN, Confirmed, FileEntry
+from capture.wire import is_name
 from lab.errors import LabError
 
-_FILE = re.compile(NAME_PATTERN.rstrip("$") + r"\.(mkv|times)\Z")
+_FILE = re.compile(FILE_PATTERN)
 
 
 class Shelf:

@@ -30,11 +30,11 @@ MAX_PIECE_BYTES = 4 * 1024 * 1024
 MAX_PREVIEW_BYTES = 1024 * 1024
 
 # Names that travel over the network and end in file names: nothing else is accepted.
-NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$"
+NAME_PATTERN = r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,47}\Z"  # $ would let a newline pass
 
 Buffer = bytes | bytearray | memoryview
 Record = TypeVar("Record", bound=msgspec.Struct)
-_name = re.compile(NAME_PATTERN.rstrip("$") + r"\Z")
+_name = re.compile(NAME_PATTERN)
 
 
 class Kind(IntEnum):

@@ -9,7 +9,19 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from console.terminal import FAILED, describe_error, log, write_json
-from console.verbs import board, calibrate, demo, doctor, later, models, process, report, rig, trial
+from console.verbs import (
+    board,
+    calibrate,
+    demo,
+    doctor,
+    later,
+    models,
+    node,
+    process,
+    report,
+    rig,
+    trial,
+)
 from lab.errors import LabError
 
 app = typer.Typer(
@@ -27,7 +39,7 @@ app.command("calibrate")(calibrate.calibrate)
 app.add_typer(rig.app, name="rig")
 app.add_typer(trial.app, name="trial")
 app.add_typer(models.app, name="models")
-app.command("node")(later.node)
+app.add_typer(node.app, name="node")
 app.command("capture")(later.capture)
 app.command("process")(process.process)
 app.command("report")(report.report)

@@ -6,11 +6,6 @@ from console.verbs.options import AsJson
 from lab.errors import LabError
 
 
-def node(json: AsJson = False) -> None:
-    """Run the process on a camera computer (comes with a later version)."""
-    raise LabError("capture nodes come with a later version of gaitlab")
-
-
 def capture(json: AsJson = False) -> None:
     """Run a session without a screen (comes with a later version)."""
     raise LabError("capture comes with a later version of gaitlab")

@@ -1,0 +1,129 @@
+"""gaitlab node: the process on a camera computer, and its pairing with the lab's."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capture.cameras import read_cameras
+from capture.discovery import advertise
+from capture.door import is_loopback
+from capture.enrol import ENROL_PORT, await_lab, enrol_with
+from capture.keys import trusted_keys
+from capture.node import DEFAULT_PORT, Node, NodeSettings, run_node
+from console.terminal import log, out, write_json
+from console.verbs.options import AsJson
+from lab.errors import LabError
+
+app = typer.Typer(
+    help="The process on a camera computer, and its pairing with the lab's.",
+    rich_markup_mode=None,
+)
+_KEYS = Path.home() / ".gaitlab" / "keys"
+_Keys = Annotated[Path, typer.Option("--keys", help="Folder of this computer's keys.")]
+_Name = Annotated[str, typer.Option("--name", help="Name of this computer in the lab.")]
+
+
+@app.callback(invoke_without_command=True)
+def node(
+    context: typer.Context,
+    cameras: Annotated[Path, typer.Option(help="cameras.toml of the rig.")] = Path("cameras.toml"),
+    data: Annotated[Path, typer.Option(help="Folder of recordings.")] = Path("recordings"),
+    name: _Name = "",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of the control channel; 0 for any.")] = DEFAULT_PORT,
+    keys: _Keys = _KEYS,
+    hidden: Annotated[bool, typer.Option(help="Not to be found by name on the network.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Run the process on a camera computer until Ctrl-C; a trial under way is recorded first."""
+    if context.invoked_subcommand is not None:
+        return
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    called = name or _computer_name()
+    chosen = tuple(read_cameras(cameras, called))
+    if not chosen:
+        raise LabError(
+            f'there is no camera of the node "{called}"',
+            where=str(cameras),
+            remedy=f'Set node = "{called}" there, or give --name.',
+        )
+    open_to_others = not is_loopback(host)
+    if open_to_others and not trusted_keys(keys):
+        raise LabError(
+            "this node knows no lab's computer, so nobody could talk to it",
+            remedy="Run gaitlab node enrol first.",
+        )
+    settings = NodeSettings(
+        name=called,
+        data=data,
+        cameras=chosen,
+        host=host,
+        port=port,
+        keys=keys if open_to_others else None,
+    )
+    with ExitStack() as stack:
+
+        def ready(running: Node) -> None:
+            if open_to_others and not hidden:
+                stack.enter_context(advertise(called, running.port))
+            _tell_ready(running, json)
+
+        run_node(settings, ready)
+
+
+@app.command("enrol")
+def enrol(
+    to: Annotated[
+        str, typer.Option(help="On the lab's computer: address of the node that waits.")
+    ] = "",
+    name: _Name = "",
+    port: Annotated[int, typer.Option(help="Port to wait on, or of the node.")] = ENROL_PORT,
+    keys: _Keys = _KEYS,
+    json: AsJson = False,
+) -> None:
+    """Pair with another computer: here without --to on the node, then with --to on the lab's."""
+    called = name or _computer_name()
+    if to:
+        other = enrol_with(keys, called, f"tcp://{to}:{port}", _compare)
+    else:
+        log.print(f"waiting for the lab's computer: gaitlab node enrol --to {called}")
+        other = await_lab(keys, called, _compare, port=port)
+    if json:
+        write_json({"enrolled": other})
+    else:
+        out.print(f"✓ enrolled with {other}", style="green", markup=False)
+
+
+def _compare(other: str, code: str) -> bool:
+    log.print(f"{other} and this computer: code {code[:3]} {code[3:]}", style="bold", markup=False)
+    return typer.confirm("Does the other screen show the same code?", default=False, err=True)
+
+
+def _tell_ready(running: Node, json: bool) -> None:
+    names = list(running.stations)
+    differing = [f"{n}: {d}" for n, s in running.stations.items() for d in s.accepted.differences]
+    if json:
+        write_json(
+            {
+                "node": running.settings.name,
+                "port": running.port,
+                "cameras": names,
+                "differences": differing,
+            }
+        )
+        return
+    out.print(f"node {running.settings.name} on port {running.port}: {', '.join(names)}")
+    for line in differing:
+        out.print(f"  {line}", markup=False)
+
+
+def _computer_name() -> str:
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "-"
+                   for c in socket.gethostname().partition(".")[0])  # fmt: skip
+    return kept.strip("-_")[:48] or "node"
