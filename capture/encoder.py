@@ -14,6 +14,8 @@ from lab.errors import LabError
 
 ENCODINGS = ("mjpeg", "raw", "ffv1", "h264")
 _GLOBAL_HEADER = 1 << 22
+# Lengths before each unit, as Matroska stores them: otherwise the muxer would change the bytes.
+_AS_STORED = {"x264-params": "annexb=0"}
 
 # How many bytes a frame takes at most, a share of its raw size, for the check of disk and rate.
 EXPECTED_SHARE = {"raw": 1.0, "ffv1": 0.7, "mjpeg": 0.35, "h264": 0.2}
@@ -37,7 +39,7 @@ def codec_settings(encoding: str, channels: int, rate_hz: float) -> tuple[str, s
     return (
         "libx264",
         "yuv420p",
-        {"preset": "ultrafast", "tune": "zerolatency", "crf": "16", "g": group},
+        {"preset": "ultrafast", "tune": "zerolatency", "crf": "16", "g": group, **_AS_STORED},
     )
 
 
