@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from calibration.times import Times, read_times
 from console.detection import FOLDER, Footage, Progress
@@ -85,8 +87,10 @@ def take_keypoints(
     rescale = False
     if footage and settings.detect is not None:
         found = find_people(settings.detect, footage, folder / FOLDER, where, progress)
-        people |= found.people
-        rescale = found.rescale
+        # Beside files without covariances those up to a factor are worth no more than none.
+        rescale = found.rescale and not people
+        unknown = found.rescale and not rescale
+        people |= {n: _without_covariance(p) if unknown else p for n, p in found.people.items()}
         notes = (
             "",
             "# The detector, and the sha256 of its networks.",
@@ -103,6 +107,10 @@ def take_keypoints(
     chosen = choose_person(rig, ordered, near_m=person.near_m if person else None, click=click)
     most = max((p.most for p in ordered), default=0)
     return TrialKeypoints(tuple(chosen), rescale, tuple(files), notes, most)
+
+
+def _without_covariance(people: People2D) -> People2D:
+    return replace(people, cov_px=np.full_like(people.cov_px, np.nan))
 
 
 def _listed(times: Times | None, camera: str, where: str) -> dict[int, float] | None:

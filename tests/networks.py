@@ -23,7 +23,7 @@ def colours(count: int) -> np.ndarray:
 def draw_people(size_px, people, blob_px=7.0):
     """(H, W, 3) uint8: a soft blob of each joint's colour at (K, 2) px of each person."""
     width, height = size_px
-    image = np.zeros((height, width, 3))
+    image, weight = np.zeros((height, width, 3)), np.zeros((height, width))
     reach = int(np.ceil(3 * blob_px))
     for joints in people:
         for (x, y), colour in zip(joints, colours(len(joints)), strict=True):
@@ -35,8 +35,11 @@ def draw_people(size_px, people, blob_px=7.0):
                 continue
             gx = np.exp(-((np.arange(x0, x1) - x) ** 2) / 2 / blob_px**2)
             gy = np.exp(-((np.arange(y0, y1) - y) ** 2) / 2 / blob_px**2)
-            blob = (gy[:, None] * gx)[..., None] * colour
-            image[y0:y1, x0:x1] = np.maximum(image[y0:y1, x0:x1], blob)
+            blob = gy[:, None] * gx
+            # Where blobs overlap the nearer middle shows: a mixture would outshine both.
+            nearer = blob > weight[y0:y1, x0:x1]
+            image[y0:y1, x0:x1][nearer] = blob[nearer][:, None] * colour
+            weight[y0:y1, x0:x1][nearer] = blob[nearer]
     return np.round(image).astype(np.uint8)
 
 
