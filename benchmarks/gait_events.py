@@ -39,8 +39,15 @@ def main() -> None:
             stored = list(csv.DictReader(table))
         for kind, word in (("foot_strike", "Foot Strike"), ("foot_off", "Foot Off")):
             errors, missed = [], 0
-            first = min(float(r["time_s"]) for r in stored) - NEAR_S
-            last = max(float(r["time_s"]) for r in stored) + NEAR_S
+            # Only between stored events of its own kind and foot can an event be a false one: a
+            # stored list ends where its strides were wanted no more, not where the person stopped.
+            span = {}
+            for row in stored:
+                if row["event"] == word:
+                    side = {"L": "left", "R": "right"}[row["side"]]
+                    t = float(row["time_s"])
+                    first, last = span.get(side, (t, t))
+                    span[side] = (min(first, t), max(last, t))
             found = [e for e in trial.events if e.kind == kind]
             matched = set()
             for row in stored:
@@ -57,7 +64,13 @@ def main() -> None:
                     errors.append(1e3 * (found[min(near)[1]].t - float(row["time_s"])))
                 else:
                     missed += 1
-            false = sum(1 for i, e in enumerate(found) if i not in matched and first < e.t < last)
+            false = sum(
+                1
+                for i, e in enumerate(found)
+                if i not in matched
+                and e.side in span
+                and span[e.side][0] - NEAR_S < e.t < span[e.side][1] + NEAR_S
+            )
             bias = float(np.mean(errors)) if errors else float("nan")
             spread = float(np.std(errors)) if errors else float("nan")
             print(

@@ -65,12 +65,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if as_json:
             write_json(describe_error(error))
         log.print(f"gaitlab: {error}", style="bold", markup=False)
+    except OSError as error:
+        if debug:
+            raise
+        mended = _describe_system(error)
+        if as_json:
+            write_json(describe_error(mended))
+        log.print(f"gaitlab: {mended}", style="bold", markup=False)
     except TyperException as error:
         log.print(f"gaitlab: {error} Try gaitlab --help.", markup=False)
     except (KeyboardInterrupt, Abort):
         log.print("gaitlab: stopped. What was finished is kept.")
         status = 130
     return status
+
+
+def _describe_system(error: OSError) -> LabError:
+    """Say what the operating system refused in an operator's words."""
+    return LabError(
+        f"the system says: {error.strerror or error}",
+        where=str(error.filename) if error.filename is not None else "",
+        remedy="Check the path, the rights to it and the space left on the disk.",
+    )
 
 
 def run() -> None:

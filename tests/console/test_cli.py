@@ -20,6 +20,18 @@ def test_an_error_is_one_readable_message(tmp_path, capsys):
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize("verb", [["trial", "new"], ["demo", "--out"]])
+def test_what_the_system_refuses_is_one_readable_message(tmp_path, capsys, verb):
+    file = tmp_path / "notes.txt"
+    file.write_text("kept")
+    assert main([*verb, str(file), "--json"]) == 2
+    said = capsys.readouterr()
+    assert "notes.txt" in json.loads(said.out)["error"]["where"]
+    assert "Check the path" in said.err
+    assert "Traceback" not in said.err
+    assert file.read_text() == "kept"
+
+
 def test_debug_shows_where(tmp_path):
     with pytest.raises(Exception, match=r"no trial\.toml"):
         main(["process", str(tmp_path), "--debug"])
