@@ -12,6 +12,9 @@ from lab.rig import Rig
 
 _MAX_MISSING = 0.5
 _MAX_REJECTED = 0.35
+# A camera that was knocked may change an angle by no more than this.
+_MAX_TURN_EFFECT_DEG = 0.5
+_TURNED, _TURN_EFFECT = "camera_turned_", "camera_turned_effect_deg"
 # A pelvis below this, or a head-to-foot line further off than this, is not a person on this floor.
 _MAX_LEAN_RAD = np.deg2rad(35)
 _FOOT_HEIGHT_M = (-0.10, 0.25)
@@ -46,6 +49,9 @@ def judge_trial(
             f"cameras; at most {_MAX_REJECTED:.0%} may: check that the rig belongs to this "
             "recording and that no camera has moved"
         )
+    refused, noted = _check_turn(quality)
+    refusals.extend(refused)
+    notes.extend(noted)
     exchanged = {
         name.removeprefix("left_right_exchanged_"): int(count)
         for name, count in quality.items()
@@ -60,6 +66,25 @@ def judge_trial(
     if not analysis.cycles:
         notes.append("no complete gait cycle was found, so no measure over cycles is given")
     return not refusals, (*refusals, *notes)
+
+
+def _check_turn(quality: Mapping[str, float]) -> tuple[list[str], list[str]]:
+    """Return the refusal or the note that a camera has turned since the calibration."""
+    effect = quality.get(_TURN_EFFECT, float("nan"))
+    for name, turn in quality.items():
+        if not name.startswith(_TURNED) or name == _TURN_EFFECT:
+            continue
+        camera = name.removeprefix(_TURNED).removesuffix("_deg")
+        text = f"camera {camera} has turned by {turn:.2f} degrees since the calibration"
+        if effect <= _MAX_TURN_EFFECT_DEG:
+            return [], [f"{text}; it changes no angle by more than {effect:.2f} degrees"]
+        cost = (
+            f"this changes an angle by {effect:.1f} degrees; at most {_MAX_TURN_EFFECT_DEG} may be"
+            if effect > 0
+            else "what it changes cannot be told"
+        )
+        return [f"{text}: {cost}. Calibrate again"], []
+    return [], []
 
 
 def _check_body(points: Points3D) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from analysis.joint_centres import keypoints_from_markers
 from analysis.norms import load_norms
 from analysis.plug_in_gait import plug_in_gait
-from analysis.walk import analyse_walk
+from analysis.walk import WalkAnalysis, analyse_walk
 from console.detection import Progress as FrameProgress
 from console.draws import draw_errors
 from console.gate import judge_trial
@@ -30,9 +30,13 @@ from reconstruct.associate import align
 from reconstruct.detect.markers import read_markers
 from reconstruct.smooth import Smoother
 from reconstruct.triangulate import triangulate
+from reconstruct.watch import watch_rig
 
 # Same input, same draws, same numbers.
 _SEED = 20_260_101
+
+# Standard uncertainties by which a camera's time offset must differ from none to be applied.
+_SURE_OFFSET = 4.0
 
 Progress = Callable[[str], None]
 
@@ -45,6 +49,7 @@ class _Reconstructed:
     keypoints: tuple[Keypoints2D, ...]
     points: Points3D
     by_rig: FloatArray | None
+    moved: FloatArray | None
     quality: dict[str, float]
     files: tuple[Path, ...]
     subject: Mapping[str, float]
@@ -105,6 +110,16 @@ def process_folder(
         measures += against_standing(analysis.measures, quiet)
     curves = analysis.curves if done.extra is None else _joined(analysis.curves, done.extra)
     quality = done.quality | analysis.quality
+    if done.moved is not None:
+        better = analyse_walk(
+            replace(done.points, xyz=done.points.xyz - done.moved),
+            smoother.apply,
+            activity=settings.trial.activity,
+            treadmill_speed=settings.trial.treadmill_speed_m_s,
+            errors=None,
+            standing=standing,
+        )
+        quality["camera_turned_effect_deg"] = _largest_change_deg(analysis, better)
     accepted, reasons = judge_trial(done.rig, done.points, analysis, quality)
     return Trial(
         patient=settings.trial.patient,
@@ -132,6 +147,29 @@ def process_folder(
             "\n".join([text.rstrip("\n"), *done.notes, ""]),
         ),
     )
+
+
+def _at_exposure(keypoints: Keypoints2D, rig: Rig) -> Keypoints2D:
+    """Return keypoints at the times of exposure that the calibration found, where it is sure.
+
+    An offset within a few of its standard uncertainties is as likely noise, and is left alone.
+    """
+    own = rig.quality.cameras.get(keypoints.camera, {})
+    offset, sigma = own.get("time_offset_s", 0.0), own.get("time_offset_sigma_s", np.inf)
+    if not abs(offset) > _SURE_OFFSET * sigma:
+        return keypoints
+    return replace(keypoints, t=keypoints.t + offset)
+
+
+def _largest_change_deg(analysis: WalkAnalysis, other: WalkAnalysis) -> float:
+    """Return the largest difference of an angle between two analyses; NaN without any."""
+    values = {(m.name, m.side): m.value for m in other.measures if m.unit == "rad"}
+    changes = [
+        abs(m.value - values[m.name, m.side])
+        for m in analysis.measures
+        if (m.name, m.side) in values
+    ]
+    return float(np.degrees(np.max(changes))) if changes else float("nan")
 
 
 def _or_nan(value: float | None) -> float:
@@ -173,11 +211,21 @@ def _from_keypoints(
     for name, count in zip(result.cameras, result.swapped.sum((1, 2)), strict=True):
         if count:
             quality[f"left_right_exchanged_{name}"] = float(count)
+    by_rig = result.rig_sensitivity(rig)
+    moved = None
+    watch = watch_rig(rig, aligned, result)
+    if watch is not None:
+        quality["rig_agreement_chi2"] = float(watch.statistic.max())
+        if watch.moved:
+            turn = watch.turn[watch.cameras.index(watch.moved)]
+            quality[f"camera_turned_{watch.moved}_deg"] = float(np.degrees(np.linalg.norm(turn)))
+            moved = watch.shift(rig, by_rig)
     return _Reconstructed(
         rig=rig,
         keypoints=taken.keypoints,
         points=result.points,
-        by_rig=result.rig_sensitivity(rig),
+        by_rig=by_rig,
+        moved=moved,
         quality=quality,
         files=(rig_path, *taken.files),
         subject=settings.subject,
@@ -203,7 +251,7 @@ def _from_markers(folder: Path, settings: TrialSettings) -> _Reconstructed:
         "markers": float(len(markers.points.names)),
         "points_missing_share": float(np.isnan(points.xyz[..., 0]).mean()),
     }
-    return _Reconstructed(None, (), points, None, quality, (path,), subject, extra)
+    return _Reconstructed(None, (), points, None, None, quality, (path,), subject, extra)
 
 
 def _joined(own: Curves, extra: Curves) -> Curves:

@@ -94,7 +94,7 @@ def find_swaps(
         for k in pair:
             chosen[:, :, k] = decided
             doubtful[:, k] = doubt
-    return Swaps(_exchanged(aligned, chosen), chosen & np.isfinite(aligned.xy_px[..., 0]), doubtful)
+    return Swaps(exchange(aligned, chosen), chosen & np.isfinite(aligned.xy_px[..., 0]), doubtful)
 
 
 def exchange_columns(names: tuple[str, ...]) -> NDArray[np.intp]:
@@ -105,7 +105,8 @@ def exchange_columns(names: tuple[str, ...]) -> NDArray[np.intp]:
     return order
 
 
-def _exchanged(aligned: AlignedKeypoints, chosen: NDArray[np.bool_]) -> AlignedKeypoints:
+def exchange(aligned: AlignedKeypoints, chosen: NDArray[np.bool_]) -> AlignedKeypoints:
+    """Return the keypoints with the chosen ones (C, T, K) taken from under their partner's name."""
     if not chosen.any():
         return aligned
     order = exchange_columns(aligned.names)
