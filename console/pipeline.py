@@ -195,7 +195,7 @@ def _from_keypoints(
         )
     taken = take_keypoints(folder, settings, rig, progress_of_frames)
     progress("reconstructing")
-    aligned = align(taken.keypoints)
+    aligned = align([_at_exposure(k, rig) for k in taken.keypoints])
     result = triangulate(rig, aligned, rescale=taken.rescale)
     seen = np.isfinite(aligned.xy_px).all(-1)
     quality = {
