@@ -265,25 +265,33 @@ def _weighted_line(
     return line, inverse
 
 
-def _split(table: IntArray) -> tuple[list[IntArray], list[ClockStep]]:
-    """Split exchanges where no drift within `MAX_DRIFT` joins one to the next.
+def find_steps(stamps: IntArray) -> list[ClockStep]:
+    """Return where no drift within `MAX_DRIFT` joins an exchange to the one before.
 
     Each exchange bounds the offset from both sides, by the two delays being positive; bounds that
     are further apart than a crystal can go in the time between are a step.
+
+    Args:
+        stamps: (N, 4) ns.
     """
+    return [step for _, step in _cuts(np.asarray(stamps, np.int64).reshape(-1, 4))]
+
+
+def _split(table: IntArray) -> tuple[list[IntArray], list[ClockStep]]:
+    """Split exchanges at their steps."""
+    cuts = _cuts(table)
+    return np.split(table, [at for at, _ in cuts]), [step for _, step in cuts]
+
+
+def _cuts(table: IntArray) -> list[tuple[int, ClockStep]]:
+    """Return the rows that come first after a step, and the steps."""
     low, high = table[:, 2] - table[:, 3], table[:, 1] - table[:, 0]
     middle = (table[:, 0] + table[:, 3]) // 2
-    if len(table) < 2:
-        return [table], []
     slack = (MAX_DRIFT * np.diff(middle)).astype(np.int64) + 1
     ahead = low[1:] > high[:-1] + slack
     back = high[1:] < low[:-1] - slack
-    cuts = np.flatnonzero(ahead | back) + 1
-    if not len(cuts):
-        return [table], []
-    pieces = np.split(table, cuts)
-    steps = []
-    for cut in cuts:
-        centre = (low[cut] + high[cut]) / 2 - (low[cut - 1] + high[cut - 1]) / 2
-        steps.append(ClockStep(int(middle[cut]), float(centre) * 1e-9))
-    return pieces, steps
+    cuts = []
+    for row in np.flatnonzero(ahead | back) + 1:
+        step = (low[row] + high[row]) / 2 - (low[row - 1] + high[row - 1]) / 2
+        cuts.append((int(row), ClockStep(int(middle[row]), float(step) * 1e-9)))
+    return cuts
