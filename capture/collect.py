@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from capture.control import Confirmed, Delete, Done, FileEntry, Files, ListFiles, Piece, ReadPiece
-from capture.link import NodeLink, SilentNode
+from capture.link import NodeLink, SilentNodeError
 from capture.watch import NodeAddress
 from lab.errors import FileError, LabError
 
@@ -97,7 +97,7 @@ class _Patience:
         while True:
             try:
                 return question()
-            except SilentNode as silence:
+            except SilentNodeError as silence:
                 if time.monotonic() >= deadline:
                     raise LabError(
                         f"node {self._node} stayed silent for {self._patience_s:.0f} s while its "

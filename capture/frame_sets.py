@@ -115,16 +115,17 @@ def place_camera(
         raise ValueError(f"{index.header.camera}: an index without frames cannot be placed")
     mid, host = records["mid_device_ns"], records["host_ns"]
     half = (records["exposure_ns"] // 2).astype(np.int64)
-    # A frame arrives after its exposure ended: that instant, not its start, lies on the envelope.
-    t_host = mid
-    if index.header.stamps != "arrival" and len(records) > 1:
-        fitted = fit_device(mid + half, host)
-        t_host = fitted.host_ns(mid + half) - half
     fits = _fit_of_each(clock, host)
     t = np.empty(len(records))
+    # A computer's clock that jumped is another clock: its frames are placed by themselves.
     for fit in {id(f): f for f in fits}.values():
         own = np.array([f is fit for f in fits])
-        t[own] = fit.lab_s(t_host[own], start_lab_ns)
+        t_host = mid[own]
+        # A frame arrives after its exposure ended: that instant lies on the envelope.
+        if index.header.stamps != "arrival" and own.sum() > 1:
+            ended = mid[own] + half[own]
+            t_host = fit_device(ended, host[own]).host_ns(ended) - half[own]
+        t[own] = fit.lab_s(t_host, start_lab_ns)
     used = list({id(f): f for f in fits}.values())
     at = start_lab_ns + (t * 1e9).astype(np.int64)
     counters = records["index"].astype(np.int64)

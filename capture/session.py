@@ -30,7 +30,7 @@ from capture.control import (
     Stop,
     Stopped,
 )
-from capture.link import NodeRefused, SilentNode
+from capture.link import NodeRefusedError, SilentNodeError
 from capture.watch import NodeAddress, NodeWatch, Say
 from lab.errors import LabError
 
@@ -249,8 +249,7 @@ class Session:
     def _stop(self, trial: str, end_ns: int) -> None:
         def stop_one(name: str) -> None:
             at = self._watches[name].clock().fit_at(end_ns).node_ns(end_ns)
-            with self._nodes[name].link(timeout_s=_STOP_WAIT_S) as link:
-                stopped = link.ask(Stop(trial, at), Stopped)
+            stopped = self._ask_to_stop(name, Stop(trial, at))
             for camera in stopped.cameras:
                 if camera.recorded_lost:
                     self._say(
@@ -264,13 +263,25 @@ class Session:
             for name, future in {n: pool.submit(stop_one, n) for n in self._nodes}.items():
                 try:
                     future.result()
-                except SilentNode:
+                except SilentNodeError:
                     self._say(
                         f"node {name} did not answer the order to stop: it ends the trial by "
                         "itself, and its files are collected when it is back"
                     )
                 except LabError as error:
                     self._say(f"node {name} did not end {trial} in order: {error}")
+
+    def _ask_to_stop(self, name: str, order: Stop) -> Stopped:
+        """Ask again while the node may still be closing its files, but not a node that is gone."""
+        deadline = time.monotonic() + _STOP_WAIT_S
+        with self._nodes[name].link(timeout_s=3.0) as link:
+            while True:
+                try:
+                    return link.ask(order, Stopped)
+                except SilentNodeError:
+                    gone = self._watches[name].silent_since is not None
+                    if gone or time.monotonic() >= deadline:
+                        raise
 
     def _await_end(self, name: str, trial: str, patience_s: float) -> None:
         """See that a node is not still recording what is to be collected: tell it to stop."""
@@ -281,7 +292,7 @@ class Session:
                     if link.ask(Health(), NodeHealth).trial != trial:
                         return
                     link.ask(Stop(trial), Stopped, _STOP_WAIT_S)
-                except (SilentNode, NodeRefused):
+                except (SilentNodeError, NodeRefusedError):
                     time.sleep(0.2)
 
     def _all(
@@ -317,8 +328,9 @@ class Session:
 
     def _journal(self, event: str, content: Mapping[str, object]) -> None:
         line = json.dumps({"event": event, **content}) + "\n"
-        with (self.folder / JOURNAL).open("a", encoding="utf-8") as file:
-            file.write(line)
+        with (self.folder / JOURNAL).open("a+", encoding="utf-8") as file:
+            # A line that a kill cut off must not take this one with it.
+            file.write(f"\n{line}" if file.tell() else line)
             file.flush()
             os.fsync(file.fileno())
 

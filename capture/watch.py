@@ -14,7 +14,7 @@ import numpy as np
 from capture.clock import MIN_EXCHANGES, NodeClock, find_steps, follow_clock
 from capture.control import Describe, Description, Health, NodeHealth
 from capture.keys import ClientKeys
-from capture.link import NodeLink, SilentNode
+from capture.link import NodeLink, SilentNodeError
 from lab.errors import LabError
 
 Say = Callable[[str], None]
@@ -128,7 +128,7 @@ class NodeWatch:
                             self._read_health(link, last_answer)
                             next_health = began + _HEALTH_EVERY_S
                         last_answer = time.monotonic()
-                    except SilentNode:
+                    except SilentNodeError:
                         next_health = 0.0
                         self._note_silence(last_answer)
                     except (LabError, OSError) as error:

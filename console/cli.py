@@ -12,6 +12,7 @@ from console.terminal import FAILED, describe_error, log, write_json
 from console.verbs import (
     board,
     calibrate,
+    capture,
     demo,
     doctor,
     later,
@@ -40,7 +41,7 @@ app.add_typer(rig.app, name="rig")
 app.add_typer(trial.app, name="trial")
 app.add_typer(models.app, name="models")
 app.add_typer(node.app, name="node")
-app.command("capture")(later.capture)
+app.command("capture")(capture.capture)
 app.command("process")(process.process)
 app.command("report")(report.report)
 app.command("export")(report.export_trial)

@@ -19,6 +19,7 @@ from console.keypoints import take_keypoints
 from console.provenance import trace
 from console.settings import TRIAL_FILE, TrialSettings, read_settings
 from console.standing import against_standing, standing_reference
+from console.synchrony import read_synchrony, sync_files
 from lab.checks import FloatArray
 from lab.errors import RefusedError
 from lab.gait import Curves
@@ -109,7 +110,8 @@ def process_folder(
         static = standing_reference(quiet)
         measures += against_standing(analysis.measures, quiet)
     curves = analysis.curves if done.extra is None else _joined(analysis.curves, done.extra)
-    quality = done.quality | analysis.quality
+    synchrony, unfit = read_synchrony(folder)
+    quality = done.quality | analysis.quality | synchrony
     if done.moved is not None:
         better = analyse_walk(
             replace(done.points, xyz=done.points.xyz - done.moved),
@@ -121,6 +123,8 @@ def process_folder(
         )
         quality["camera_turned_effect_deg"] = _largest_change_deg(analysis, better)
     accepted, reasons = judge_trial(done.rig, done.points, analysis, quality)
+    if unfit:
+        accepted, reasons = False, (*unfit, *reasons)
     return Trial(
         patient=settings.trial.patient,
         activity=settings.trial.activity,
@@ -143,7 +147,7 @@ def process_folder(
         quality=quality,
         provenance=trace(
             folder,
-            [folder / TRIAL_FILE, *done.files],
+            [folder / TRIAL_FILE, *sync_files(folder), *done.files],
             "\n".join([text.rstrip("\n"), *done.notes, ""]),
         ),
     )

@@ -6,11 +6,6 @@ from console.verbs.options import AsJson
 from lab.errors import LabError
 
 
-def capture(json: AsJson = False) -> None:
-    """Run a session without a screen (comes with a later version)."""
-    raise LabError("capture comes with a later version of gaitlab")
-
-
 def console(json: AsJson = False) -> None:
     """Open the lab console (comes with a later version)."""
     raise LabError("the lab console comes with a later version of gaitlab")

@@ -1,0 +1,81 @@
+"""What a session records, take by take, as a plan file or as the operator says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from lab.errors import FileError, LabError
+
+KINDS = ("calibrate", "floor", "static", "trial")
+_NAME = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$", max_length=48)]
+
+
+class PlannedTake(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One recording.
+
+    Attributes:
+        kind: calibrate, floor, static or trial.
+        name: Of its folder; the kind when empty.
+        seconds: At most so long.
+        pause_s: Wait so long before it.
+    """
+
+    kind: Literal["calibrate", "floor", "static", "trial"]
+    name: _NAME | None = None
+    seconds: Annotated[float, Meta(gt=0, le=86400)] = 60.0
+    pause_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+
+    @property
+    def folder(self) -> str:
+        """Name of the take's folder."""
+        return self.name or self.kind
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole session.
+
+    Attributes:
+        patient: A code, never a name.
+        activity: walk or run.
+        treadmill_speed_m_s: None overground.
+        encoding: mjpeg, raw, ffv1 or h264.
+        nodes: host:port by name.
+        take: In the order they are recorded.
+    """
+
+    patient: _NAME = "P001"
+    activity: Literal["walk", "run"] = "walk"
+    treadmill_speed_m_s: Annotated[float, Meta(ge=0.1, le=12)] | None = None
+    encoding: Literal["mjpeg", "raw", "ffv1", "h264"] = "mjpeg"
+    nodes: dict[str, str] = {}
+    take: tuple[PlannedTake, ...] = ()
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a session plan.
+
+    Raises:
+        FileError: When it is missing or not a plan.
+        LabError: When two takes share a name.
+    """
+    try:
+        plan = msgspec.toml.decode(path.read_bytes(), type=Plan)
+    except OSError as error:
+        raise FileError(f"cannot be read ({error.strerror or error})", where=str(path)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FileError(
+            f"is not a session plan ({error})",
+            where=str(path),
+            remedy="docs/capture.md has an example.",
+        ) from error
+    names = [take.folder for take in plan.take]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise LabError(
+            f"takes share a name: {', '.join(twice)}", where=str(path), remedy="Name each take."
+        )
+    return plan
