@@ -20,6 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import av
+import cv2
+import numpy as np
 import psutil
 
 from capture import control
@@ -35,11 +38,25 @@ from capture.simulated import read_ledger
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def film(path):
+    """Sixteen pictures with the texture and noise of a room: JPEG of some 200 kB."""
+    rng = np.random.default_rng(1)
+    room = cv2.GaussianBlur(rng.normal(128, 400, (720, 1280)), (0, 0), 6)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=60)
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "gray"
+        for _ in range(16):
+            image = np.clip(room + rng.normal(0, 2.5, room.shape), 0, 255).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="gray")))
+        container.mux(stream.encode(None))
+
+
 def start(folder, name, delivers):
     folder.mkdir()
     (folder / "cameras.toml").write_text(
         f'[cameras.{name}]\ndriver = "simulated"\nsize_px = [1280, 720]\nrate_hz = 60\n'
-        f'[cameras.{name}.options]\ndelivers = "{delivers}"\nledger = "{folder / "ledger"}"\n'
+        f'[cameras.{name}.options]\ndelivers = "{delivers}"\n'
+        f'frames = "{folder.parent / "film.mkv"}"\nledger = "{folder / "ledger"}"\n'
     )
     process = subprocess.Popen(
         [
@@ -52,9 +69,9 @@ def start(folder, name, delivers):
     return process, f"tcp://127.0.0.1:{process.stdout.readline().split()[1]}"
 
 
-def source_cpu(delivers, seconds=5.0):
+def source_cpu(delivers, frames, seconds=5.0):
     """Share of one core that the simulated camera takes by itself."""
-    options = {"delivers": delivers}
+    options = {"delivers": delivers, "frames": str(frames)}
     camera = open_camera(
         CameraSettings(
             name="cam", driver="simulated", size_px=(1280, 720), rate_hz=60, options=options
@@ -94,8 +111,11 @@ def main():
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--delivers", default="mjpeg", choices=("mjpeg", "raw"))
     given = parser.parse_args()
-    print(f"the source alone: {100 * source_cpu(given.delivers):.1f} % of one core a camera")
     with tempfile.TemporaryDirectory() as scratch:
+        frames = Path(scratch) / "film.mkv"
+        film(frames)
+        alone = source_cpu(given.delivers, frames)
+        print(f"the source alone: {100 * alone:.1f} % of one core a camera")
         names = [f"cam{i}" for i in range(1, 5)]
         nodes = {n: start(Path(scratch) / n, n, given.delivers) for n in names}
         links = {n: NodeLink(endpoint, timeout_s=30) for n, (_, endpoint) in nodes.items()}

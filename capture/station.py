@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from capture.cameras import CameraSettings
@@ -95,6 +95,7 @@ class Station:
         self._ending = threading.Event()
         self._arrivals: deque[int] = deque(maxlen=240)
         self._driver_lock = threading.Lock()
+        self._last_index = self._last_host_ns = -1
         self._threads = [
             threading.Thread(target=self._keep_grabbing, name=f"grab {settings.name}"),
             threading.Thread(target=self._keep_working, name=f"work {settings.name}"),
@@ -154,16 +155,29 @@ class Station:
     def finish(self, timeout_s: float) -> LabError | None:
         """Wait until the frames before the stop are on disk; close the files.
 
+        Args:
+            timeout_s: How long the disk may stand still.
+
         Returns:
             What went wrong with the recording, if anything.
         """
         take = self._take
         if take is None:
             return None
-        deadline = time.monotonic() + timeout_s
         with self._change:
+            deadline, waiting = time.monotonic() + timeout_s, len(self._queue)
             while self._before_stop(take) and time.monotonic() < deadline:
                 self._change.wait(0.02)
+                if len(self._queue) < waiting:  # a slow disk is waited for as long as it moves
+                    deadline = time.monotonic() + timeout_s
+                waiting = len(self._queue)
+            left = sum(s.host_ns <= (take.stop_ns or 0) for s in self._queue)
+        if left and take.fault is None:
+            take.fault = LabError(
+                f"the disk stood still: {left} frames at the end of the trial were not written",
+                where=self.settings.name,
+                remedy="Check the node's disk and record the trial again.",
+            )
         return self._end_take()
 
     def health(self) -> CameraHealth:
@@ -214,7 +228,7 @@ class Station:
 
     def _grab_until_fault(self) -> None:
         self._driver.start()
-        self.state, last = "running", -1
+        self.state, ahead = "running", None
         heard = time.monotonic()
         silent = False
         while not self._ending.is_set():
@@ -231,10 +245,24 @@ class Station:
                 continue
             heard, silent = time.monotonic(), False
             self.grabbed += 1
-            if last >= 0 and shot.index > last + 1:
-                self.lost += shot.index - last - 1
-            last = shot.index
-            self._enqueue(shot)
+            if ahead is None:
+                ahead = self._counter_ahead(shot)
+            self._enqueue(replace(shot, index=shot.index + ahead) if ahead else shot)
+            last, self._last_index = self._last_index, shot.index + ahead
+            self._last_host_ns = shot.host_ns
+            if last >= 0 and self._last_index > last + 1:
+                self.lost += self._last_index - last - 1
+
+    def _counter_ahead(self, shot: Shot) -> int:
+        """Return what to add to the counter of a camera that was opened anew and began again.
+
+        The counter goes on behind at least one missing frame, by as many as fit into the time.
+        """
+        if shot.index > self._last_index:
+            return 0
+        away_s = (shot.host_ns - self._last_host_ns) * 1e-9
+        rate_hz = self.accepted.rate_hz if self.accepted.rate_hz > 0 else 0.0
+        return self._last_index + max(2, round(away_s * rate_hz)) - shot.index
 
     def _enqueue(self, shot: Shot) -> None:
         size = _size_of(shot.image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 
+import numpy as np
 import pytest
 
 from capture import control
@@ -94,6 +95,21 @@ def test_every_lost_frame_is_a_gap_and_is_counted(start_node, tmp_path):
     assert stopped.cameras[0].recorded_lost == last - first + 1 - len(drawn) > 0
     assert index.lost == stopped.cameras[0].recorded_lost
     assert any("lost" in f.what for f in stopped.faults)
+
+
+def test_a_camera_that_counts_anew_goes_on_behind_a_gap(start_node):
+    node = start_node(camera(options="faults = {unplug_at = 250}"))
+    with node.link() as link:
+        stopped = record(link, "anew", 3.5)
+    index, drawn = counters_in(node.data / "anew" / "cam01.mkv")
+    counters = index.records["index"].astype(int)
+    restart = drawn.index(0)
+    assert drawn[:restart] == counters[:restart].tolist()
+    assert drawn[restart:] == list(range(len(drawn) - restart))
+    steps = np.diff(counters)
+    assert steps[restart - 1] >= 2
+    assert (np.delete(steps, restart - 1) == 1).all()
+    assert stopped.cameras[0].recorded_lost == steps[restart - 1] - 1
 
 
 @pytest.mark.parametrize("fault", ["crash_at", "unplug_at"])
