@@ -10,7 +10,7 @@ from pathlib import Path
 
 from capture.door import is_loopback
 from capture.keys import ClientKeys, own_keys, trusted_keys
-from capture.landing import Landed, land_take
+from capture.landing import TIMES, Landed, land_take
 from capture.session import Session, Take
 from capture.watch import NodeAddress
 from console.plan import Plan, PlannedTake
@@ -167,6 +167,7 @@ class Capturing:
             f"activity = {json.dumps(self.plan.activity)}",
             f"recorded = {json.dumps(now())}",
             f"rig = {json.dumps(rig.as_posix())}",
+            f"times = {json.dumps(TIMES)}",
         ]
         if planned.kind == "trial":
             if self.plan.treadmill_speed_m_s is not None:
