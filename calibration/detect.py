@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.board import Board
+from calibration.detect_cache import Found, cache_key, load_found, save_found
+from calibration.mistakes import find_mistake
 from calibration.times import Times, read_times
 from lab.checks import FloatArray
 from lab.errors import FileError, LabError
@@ -23,7 +26,7 @@ from lab.points import Keypoints2D
 
 Progress = Callable[[int, int, str], None]
 
-_WORKERS = 2
+_WORKERS = max(2, os.cpu_count() or 2)
 _FEWEST_CORNERS = 4
 # A corner further than this (in squares) from where its neighbours put it is a wrong one; lens
 # distortion bends a board by far less within its own area.
@@ -55,6 +58,7 @@ def detect_video(
     camera: str,
     times: Times | Path | str | None = None,
     progress: Progress | None = None,
+    cache: Path | None = None,
 ) -> Keypoints2D:
     """Find the board in every frame of a video.
 
@@ -65,6 +69,7 @@ def detect_video(
         times: The times file or its content: frames it does not list are not used. Without it the
             times are the video's own.
         progress: Called as (frames done, frames in all, what).
+        cache: A folder where corners found are kept and looked up; None to find them anew.
 
     Returns:
         Keypoints c000, c001, ... (the corner ids) at every frame used, NaN where not seen, with
@@ -76,6 +81,34 @@ def detect_video(
     """
     path = Path(path)
     wanted = _wanted_frames(times, camera, path)
+    names = board.corner_names
+    key = "" if cache is None or not path.is_file() else cache_key(path, board, wanted)
+    kept = load_found(cache, key, len(names)) if cache is not None and key else None
+    if kept is None:
+        kept = _find_all(path, board, camera, wanted, progress)
+        if cache is not None and key:
+            save_found(cache, key, kept)
+    elif progress:
+        progress(len(kept.t), len(kept.t), camera)
+    # The frames asked for are part of the key; their times are the times file's own.
+    t = kept.t if wanted is None else np.array([wanted[i] for i in sorted(wanted)])
+    xy_px, cov_px = kept.xy_px, kept.cov_px
+    if (np.diff(t) <= 0).any():
+        raise FileError(
+            "the times of its frames do not rise", where=str(path), remedy="Give a times file."
+        )
+    score = np.full(xy_px.shape[:2], np.nan)
+    return Keypoints2D(camera, names, t, xy_px, cov_px, score)
+
+
+def _find_all(
+    path: Path,
+    board: Board,
+    camera: str,
+    wanted: Mapping[int, float] | None,
+    progress: Progress | None,
+) -> Found:
+    """Find the board in the frames of a video, all cores at work."""
     detector = _Detector(board)
     t: list[float] = []
     found: list[tuple[NDArray[np.int64], FloatArray, FloatArray]] = []
@@ -93,18 +126,13 @@ def detect_video(
         progress(len(found), len(found), camera)
     if not any(len(ids) for ids, _, _ in found):
         raise _nothing_found(path, board, camera, wanted)
-    names = board.corner_names
-    xy_px = np.full((len(t), len(names), 2), np.nan)
-    cov_px = np.full((len(t), len(names), 2, 2), np.nan)
+    count = len(board.corner_names)
+    xy_px = np.full((len(t), count, 2), np.nan)
+    cov_px = np.full((len(t), count, 2, 2), np.nan)
     for frame, (ids, xy, cov) in enumerate(found):
         xy_px[frame, ids] = xy
         cov_px[frame, ids] = cov
-    if (np.diff(t) <= 0).any():
-        raise FileError(
-            "the times of its frames do not rise", where=str(path), remedy="Give a times file."
-        )
-    score = np.full(xy_px.shape[:2], np.nan)
-    return Keypoints2D(camera, names, np.array(t), xy_px, cov_px, score)
+    return Found(np.array(t), xy_px, cov_px)
 
 
 def detect_videos(
@@ -113,6 +141,7 @@ def detect_videos(
     *,
     times: Times | Path | str | None = None,
     progress: Progress | None = None,
+    cache: Path | None = None,
 ) -> dict[str, Keypoints2D]:
     """Find the board in the videos of several cameras.
 
@@ -121,6 +150,7 @@ def detect_videos(
         board: What was printed.
         times: As in `detect_video`.
         progress: Called as (frames done, frames in all of this video, camera).
+        cache: As in `detect_video`.
 
     Returns:
         The corners by camera. A camera that never saw the board is an error: see `detect_video`.
@@ -128,7 +158,9 @@ def detect_videos(
     if isinstance(times, (str, Path)):
         times = read_times(times)
     return {
-        camera: detect_video(path, board, camera=camera, times=times, progress=progress)
+        camera: detect_video(
+            path, board, camera=camera, times=times, progress=progress, cache=cache
+        )
         for camera, path in paths.items()
     }
 
@@ -159,7 +191,9 @@ class _Detector:
 
     def __init__(self, board: Board) -> None:
         self.board = board
-        self.plane = np.ascontiguousarray(board.corners_m()[:, :2] / board.square_m)
+        # In the pattern's own order, before any mirroring.
+        front = replace(board, mirrored=False, two_sided=False)
+        self.plane = np.ascontiguousarray(front.corners_m()[:, :2] / board.square_m)
         self.detector = cv2.aruco.CharucoDetector(board.pattern())
 
     def find(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
@@ -167,15 +201,21 @@ class _Detector:
         if self.board.inverted:
             gray = 255 - gray
         gray = np.ascontiguousarray(gray, np.uint8)
-        found = self._find_upright(gray)
-        if found is None:
-            # A print on glass or thin paper is seen from behind as its mirror image.
-            found = self._find_upright(np.ascontiguousarray(gray[:, ::-1]))
-            if found is None:
-                return _NOTHING
-            found[1][:, 0] = gray.shape[1] - 1 - found[1][:, 0]
+        # A print seen from behind, on glass, thin paper or a two-sided board, is its mirror image.
+        for flipped in (self.board.mirrored, not self.board.mirrored):
+            seen = np.ascontiguousarray(gray[:, ::-1]) if flipped else gray
+            found = self._find_upright(seen)
+            if found is not None:
+                break
+        else:
+            return _NOTHING
         ids, xy = found
-        return ids, xy, _corner_covariances(gray, xy, self._reach(ids, xy))
+        if flipped:
+            xy[:, 0] = gray.shape[1] - 1 - xy[:, 0]
+        cov = _corner_covariances(gray, xy, self._reach(ids, xy))
+        if flipped != self.board.mirrored and len(self.board.corner_names) > len(self.plane):
+            ids = ids + len(self.plane)
+        return ids, xy, cov
 
     def _find_upright(self, gray: NDArray[np.uint8]) -> tuple[NDArray[np.int64], FloatArray] | None:
         corners, ids, _, _ = self.detector.detectBoard(gray)
@@ -322,25 +362,13 @@ def _nothing_found(
     """Say why no frame shows the board, after trying what is most often wrong."""
     images = [gray for _, _, gray in _frames(path, wanted)]
     images = images[:: max(1, len(images) // _ALTERNATIVE_FRAMES)]
-    others = {
-        "inverted = true" if not board.inverted else "inverted = false": replace(
-            board, inverted=not board.inverted
-        ),
-        "legacy = true" if not board.legacy else "legacy = false": replace(
-            board, legacy=not board.legacy
-        ),
-        f"columns = {board.rows}, rows = {board.columns}": replace(
-            board, columns=board.rows, rows=board.columns
-        ),
-    }
-    for change, other in others.items():
-        detector = _Detector(other)
-        if any(len(detector.find(image)[0]) for image in images):
-            return LabError(
-                f"no frame shows {board.words()}, but with {change} it is found",
-                where=f"{path} ({camera})",
-                remedy="Correct the board file.",
-            )
+    change = find_mistake(images, board, lambda other, image: len(_Detector(other).find(image)[0]))
+    if change:
+        return LabError(
+            f"no frame shows {board.words()}, but with {change} it is found",
+            where=f"{path} ({camera})",
+            remedy="Correct the board file.",
+        )
     return LabError(
         f"no frame shows {board.words()}",
         where=f"{path} ({camera})",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
+from analysis.sanity import check_frame
 from analysis.walk import WalkAnalysis
 from lab.points import Points3D
 from lab.rig import Rig
@@ -15,13 +14,15 @@ _MAX_REJECTED = 0.35
 # A camera that was knocked may change an angle by no more than this.
 _MAX_TURN_EFFECT_DEG = 0.5
 _TURNED, _TURN_EFFECT = "camera_turned_", "camera_turned_effect_deg"
-# A pelvis below this, or a head-to-foot line further off than this, is not a person on this floor.
-_MAX_LEAN_RAD = np.deg2rad(35)
-_FOOT_HEIGHT_M = (-0.10, 0.25)
 
 
 def judge_trial(
-    rig: Rig | None, points: Points3D, analysis: WalkAnalysis, quality: Mapping[str, float]
+    rig: Rig | None,
+    points: Points3D,
+    analysis: WalkAnalysis,
+    quality: Mapping[str, float],
+    *,
+    treadmill: bool = False,
 ) -> tuple[bool, tuple[str, ...]]:
     """Judge a trial.
 
@@ -62,7 +63,9 @@ def judge_trial(
             "left was taken for right and exchanged back: "
             + ", ".join(f"{count} keypoints of {name}" for name, count in exchanged.items())
         )
-    refusals.extend(_check_body(points))
+    sanity = check_frame(points, treadmill=treadmill)
+    refusals.extend(sanity.refusals)
+    notes.extend(sanity.notes)
     if not analysis.cycles:
         notes.append("no complete gait cycle was found, so no measure over cycles is given")
     return not refusals, (*refusals, *notes)
@@ -85,28 +88,3 @@ def _check_turn(quality: Mapping[str, float]) -> tuple[list[str], list[str]]:
         )
         return [f"{text}: {cost}. Calibrate again"], []
     return [], []
-
-
-def _check_body(points: Points3D) -> list[str]:
-    """Check that a person stands upright on this floor."""
-    reasons = []
-    wanted = ("left_hip", "right_hip", "left_shoulder", "right_shoulder")
-    if all(n in points.names for n in wanted):
-        hips = (points.point("left_hip") + points.point("right_hip")) / 2
-        shoulders = (points.point("left_shoulder") + points.point("right_shoulder")) / 2
-        trunk = shoulders - hips
-        lean = np.arccos(np.clip(trunk[:, 2] / np.linalg.norm(trunk, axis=1), -1, 1))
-        if np.isfinite(lean).any() and np.nanmedian(lean) > _MAX_LEAN_RAD:
-            reasons.append(
-                f"the trunk leans {np.degrees(np.nanmedian(lean)):.0f} degrees off the rig's "
-                "vertical for half of the trial: the rig's floor or up direction is wrong"
-            )
-    feet = [points.point(n)[:, 2] for n in ("left_heel", "right_heel") if n in points.names]
-    if feet and any(np.isfinite(f).any() for f in feet):
-        low = float(np.nanpercentile(np.concatenate(feet), 5))
-        if not _FOOT_HEIGHT_M[0] < low < _FOOT_HEIGHT_M[1]:
-            reasons.append(
-                f"the feet come down to a height of {low:.2f} m over the rig's floor: "
-                "the floor is not where the rig says"
-            )
-    return reasons

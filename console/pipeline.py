@@ -122,7 +122,13 @@ def process_folder(
             standing=standing,
         )
         quality["camera_turned_effect_deg"] = _largest_change_deg(analysis, better)
-    accepted, reasons = judge_trial(done.rig, done.points, analysis, quality)
+    accepted, reasons = judge_trial(
+        done.rig,
+        done.points,
+        analysis,
+        quality,
+        treadmill=settings.trial.treadmill_speed_m_s is not None and not standing,
+    )
     if unfit:
         accepted, reasons = False, (*unfit, *reasons)
     return Trial(

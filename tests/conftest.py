@@ -28,3 +28,12 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recordings at {folder}; set GAITLAB_DATA to their folder. {_ORIGINS}")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Corners found by tests do not go to the user's cache, nor come from it."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("GAITLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()

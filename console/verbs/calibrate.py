@@ -9,13 +9,15 @@ import typer
 
 from calibration.board import Board
 from calibration.detect import cameras_of, detect_videos, video_size
+from calibration.detect_cache import cache_folder
+from calibration.mistakes import refuse_mirrored
 from calibration.rig_calibration import calibrate as solve
 from console.floor import find_floor
 from console.progress import counts
 from console.results import rig_result
 from console.tables import show_rig
 from console.terminal import REFUSED, write_json
-from console.verbs.options import AsJson
+from console.verbs.options import AsJson, Cache
 from lab.store import save_rig
 
 BoardFile = Annotated[Path, typer.Option("--board", help="The board's TOML file.")]
@@ -38,16 +40,22 @@ def calibrate(
         list[Path] | None,
         typer.Option(help="A video of the board lying on the floor; may be repeated."),
     ] = None,
+    cache: Cache = True,
     json: AsJson = False,
 ) -> int:
     """Calibrate lenses and camera positions from videos of a ChArUco board."""
     plate = Board.from_toml(board)
+    kept = cache_folder() if cache else None
     with counts() as progress:
         files = cameras_of(videos)
-        seen = detect_videos(files, plate, times=times, progress=progress)
+        seen = detect_videos(files, plate, times=times, progress=progress, cache=kept)
+        refuse_mirrored(seen, plate, "calibration videos")
         sizes = {name: video_size(path) for name, path in files.items()}
-        lens_from = detect_videos(cameras_of(lens), plate, progress=progress) if lens else None
-        lying = find_floor(floor, plate, progress) if floor else None
+        lens_from = None
+        if lens:
+            lens_from = detect_videos(cameras_of(lens), plate, progress=progress, cache=kept)
+            refuse_mirrored(lens_from, plate, "lens videos")
+        lying = find_floor(floor, plate, progress, kept) if floor else None
         rig = solve(seen, sizes, plate, floor=lying, lens_from=lens_from, progress=progress)
     save_rig(rig, output)
     if json:

@@ -16,3 +16,7 @@ UseRefusedRig = Annotated[
         help="Use a rig that its calibration refused; every page of the report says so.",
     ),
 ]
+Cache = Annotated[
+    bool,
+    typer.Option(help="Keep the corners found in a video, and use those found before."),
+]

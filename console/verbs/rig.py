@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from calibration.board import Board
+from calibration.detect_cache import cache_folder
 from calibration.floor import place_floor
 from calibration.formats import read_rig, write_rig_as
 from console.floor import find_floor
@@ -18,7 +19,8 @@ from console.tables import show_rig
 from console.terminal import REFUSED, out, write_json
 from console.verbs import later
 from console.verbs.calibrate import BoardFile
-from console.verbs.options import AsJson
+from console.verbs.options import AsJson, Cache
+from lab.errors import LabError
 from lab.store import load_rig, save_rig
 
 app = typer.Typer(
@@ -49,14 +51,46 @@ def floor(
     level_sigma_deg: Annotated[
         float, typer.Option(help="How level the floor is known to be, one standard deviation.")
     ] = 0.1,
+    level: Annotated[
+        bool,
+        typer.Option("--level", help="The floor is level; so it is taken without an inclinometer."),
+    ] = False,
+    inclinometer_deg: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            help="What an inclinometer reads along the board's x axis (its columns) and y axis "
+            "(down its rows), positive where the axis rises; on an inclined belt it must be given."
+        ),
+    ] = None,
+    heading: Annotated[
+        str, typer.Option(help="The board's axis along the walkway or belt: +x, -x, +y or -y.")
+    ] = "+x",
+    thickness_mm: Annotated[
+        float, typer.Option(help="Of the plate: the print lies so far above the floor.")
+    ] = 0.0,
+    cache: Cache = True,
     json: AsJson = False,
 ) -> int:
     """Put the lab frame on the floor, from the board lying on it along the walkway."""
+    if level and inclinometer_deg is not None:
+        raise LabError(
+            "the floor is stated to be level and an inclinometer's reading is given",
+            where="rig floor",
+            remedy="Give one of --level and --inclinometer-deg.",
+        )
     plate = Board.from_toml(board)
     with counts() as progress:
-        seen = find_floor(videos, plate, progress)
+        seen = find_floor(videos, plate, progress, cache_folder() if cache else None)
     placed = place_floor(
-        load_rig(rig), seen, plate, gravity_sigma_rad=math.radians(level_sigma_deg)
+        load_rig(rig),
+        seen,
+        plate,
+        level="floor"
+        if inclinometer_deg is None
+        else (math.radians(inclinometer_deg[0]), math.radians(inclinometer_deg[1])),
+        gravity_sigma_rad=math.radians(level_sigma_deg),
+        heading=heading,
+        thickness_m=thickness_mm / 1000,
     )
     save_rig(placed, output)
     if json:

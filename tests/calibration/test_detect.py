@@ -1,0 +1,169 @@
+from dataclasses import replace
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from calibration import detect
+from calibration.board import Board
+from calibration.detect import detect_board, detect_video
+from calibration.mistakes import refuse_mirrored
+from lab.camera import Camera
+from lab.errors import LabError
+from lab.points import Keypoints2D
+from lab.pose import Pose
+from simulation.images import render_plane
+
+SIZE = (640, 480)
+CAMERA = Camera(
+    "cam1", SIZE, "brown5", np.array([700, 702, 322, 238, -0.1, 0.02, 5e-4, -3e-4, 0]),
+    Pose.identity(),
+)  # fmt: skip
+BOARD = Board(5, 4, 0.06, 0.045)
+
+
+def held(board, turn, distance=0.8):
+    """Poses of the board about its middle, `distance` m in front of the camera."""
+    middle = np.array([*board.size_m, 0]) / 2
+    pose = Pose.from_rotvec(turn, np.zeros(3))
+    return Pose(pose.rotation, np.array([0.01, -0.02, distance]) - pose.rotation @ middle)
+
+
+def views(board, count=4, **how):
+    rng = np.random.default_rng(3)
+    poses = [held(board, rng.normal(0, 0.35, 3)) for _ in range(count)]
+    texture = board.image(60)
+    return poses, [
+        render_plane(texture, board.size_m, p, CAMERA, noise=2.0, rng=rng, **how) for p in poses
+    ]
+
+
+def film(path, images):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "gray"
+        for image in images:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="gray")
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("how", [{}, {"blur_px": 1.5}, {"motion_px": (4.0, 1.0)}])
+def test_corners_are_no_worse_than_opencvs_plain_detection(how):
+    ours, plain, many, few = [], [], 0, 0
+    detector = cv2.aruco.CharucoDetector(BOARD.pattern())
+    for pose, image in zip(*views(BOARD, **how), strict=True):
+        truth = CAMERA.project(pose.transform(BOARD.corners_m()))
+        ids, xy = detect_board(image, BOARD)
+        ours.append(xy - truth[ids])
+        corners, found = detector.detectBoard(image)[:2]
+        many += len(ids)
+        if found is not None:
+            plain.append(np.reshape(corners, (-1, 2)) - truth[np.ravel(found)])
+            few += len(plain[-1])
+    assert min(many, few) > 20
+    assert np.sqrt(np.mean(np.concatenate(ours) ** 2)) <= 1.02 * np.sqrt(
+        np.mean(np.concatenate(plain) ** 2)
+    )
+
+
+MISTAKES = {
+    "legacy = true": Board(5, 4, 0.06, 0.045, legacy=True),
+    "inverted = true": Board(5, 4, 0.06, 0.045, inverted=True),
+    "columns = 4, rows = 5": Board(4, 5, 0.06, 0.045),
+    'dictionary = "DICT_5X5_1000"': Board(5, 4, 0.06, 0.045, "DICT_5X5_1000"),
+}
+
+
+@pytest.mark.parametrize("change", MISTAKES)
+def test_a_board_not_found_is_tried_otherwise_and_what_matched_is_said(tmp_path, change):
+    filmed = MISTAKES[change]
+    path = film(tmp_path / "cam1.mkv", views(filmed, 1)[1])
+    fault = detect._nothing_found(path, BOARD, "cam1", None)
+    assert change in fault.what
+    assert "cam1" in fault.where
+
+
+def test_a_video_without_a_board_says_so(tmp_path):
+    path = film(tmp_path / "cam1.mkv", [np.full(SIZE[::-1], 128, np.uint8)] * 2)
+    with pytest.raises(LabError, match="no frame shows"):
+        detect_video(path, BOARD, camera="cam1")
+
+
+def test_a_mirrored_video_is_named_and_a_two_sided_board_is_not(tmp_path):
+    right = film(tmp_path / "cam1.mkv", views(BOARD)[1])
+    wrong = film(tmp_path / "cam2.mkv", [i[:, ::-1] for i in views(BOARD)[1]])
+    seen = {n: detect_video(p, BOARD, camera=n) for n, p in (("cam1", right), ("cam2", wrong))}
+    with pytest.raises(LabError, match="mirror") as fault:
+        refuse_mirrored(seen, BOARD, "calibration videos")
+    assert fault.value.what.startswith("cam2:")
+    refuse_mirrored({"cam1": seen["cam1"]}, BOARD, "")
+    refuse_mirrored(seen, replace(BOARD, two_sided=True), "")
+    # Printed mirrored and said so: seen as it should be, and a plain one then as mirrored.
+    mirrored = replace(BOARD, mirrored=True)
+    refuse_mirrored({"cam2": detect_video(wrong, mirrored, camera="cam2")}, mirrored, "")
+    with pytest.raises(LabError, match="mirror"):
+        refuse_mirrored({"cam1": detect_video(right, mirrored, camera="cam1")}, mirrored, "")
+
+
+def test_a_mirrored_print_is_found_where_it_is():
+    board = replace(BOARD, mirrored=True)
+    for pose, image in zip(*views(board), strict=True):
+        ids, xy = detect_board(image, board)
+        truth = CAMERA.project(pose.transform(board.corners_m()))
+        assert len(ids) > 6
+        # A corner on the wrong side would be off by tens of pixels.
+        assert np.abs(xy - truth[ids]).max() < 1.5
+
+
+def test_the_back_of_a_thick_board_has_corners_of_its_own():
+    board = replace(BOARD, two_sided=True, thickness_m=0.01)
+    # Seen from behind: turned about its y axis, the back drawn as who stands there sees it.
+    width = board.size_m[0]
+    back = Pose(np.diag([-1.0, 1, -1]), np.array([width, 0, board.thickness_m]))
+    pose = held(board, np.array([0.1, np.pi - 0.3, 0.05]))
+    image = render_plane(board.image(60, back=True), board.size_m, pose @ back, CAMERA)
+    ids, xy = detect_board(image, board)
+    truth = CAMERA.project(pose.transform(board.corners_m()))
+    assert len(ids) > 6
+    assert (ids >= 12).all()
+    assert np.abs(xy - truth[ids]).max() < 1.5
+
+
+def test_corners_are_found_once_for_the_same_video_board_and_frames(tmp_path, monkeypatch):
+    path = film(tmp_path / "cam1.mkv", views(BOARD)[1])
+    cache = tmp_path / "cache"
+    first = detect_video(path, BOARD, camera="cam1", cache=cache)
+    finds = []
+    real = detect._find_all
+    monkeypatch.setattr(detect, "_find_all", lambda *a: finds.append(1) or real(*a))
+
+    def again(board=BOARD, **how) -> Keypoints2D:
+        return detect_video(path, board, camera="cam1", cache=cache, **how)
+
+    kept = again()
+    assert not finds
+    assert np.array_equal(kept.xy_px, first.xy_px, equal_nan=True)
+    assert np.array_equal(kept.cov_px, first.cov_px, equal_nan=True)
+    assert (kept.t == first.t).all()
+    again(replace(BOARD, square_m=0.061, marker_m=0.061 * 0.75))  # moves no pixel
+    assert not finds
+    few = again(times={"cam1": {1: 5.0, 3: 6.0}})
+    assert (len(finds), few.t.tolist()) == (1, [5.0, 6.0])
+    assert again(times={"cam1": {1: 7.0, 3: 8.0}}).t.tolist() == [7.0, 8.0]
+    assert len(finds) == 1
+    again(replace(BOARD, two_sided=True, thickness_m=0.01))
+    assert len(finds) == 2
+    for file in cache.iterdir():
+        file.write_bytes(file.read_bytes()[:200])
+    again()
+    assert len(finds) == 3
+    film(path, views(BOARD, 3)[1])
+    assert len(again().t) == 3
+    assert len(finds) == 4
+    detect_video(path, BOARD, camera="cam1")
+    assert len(finds) == 5
