@@ -49,6 +49,11 @@ app.command("console")(later.console)
 app.command("doctor")(doctor.doctor)
 
 
+# The status of a program ended by Ctrl-C, by the custom of shells.
+_STOPPED = 130
+_STOPPED_WORDS = "gaitlab: stopped. What was finished is kept."
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status: 0 done, 1 done and refused, 2 not done."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -60,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = command.main(args=given, prog_name="gaitlab", standalone_mode=False)
         status = answer if isinstance(answer, int) else 0
+        if status == _STOPPED:
+            log.print(_STOPPED_WORDS)
     except LabError as error:
         if debug:
             raise
@@ -76,8 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TyperException as error:
         log.print(f"gaitlab: {error} Try gaitlab --help.", markup=False)
     except (KeyboardInterrupt, Abort):
-        log.print("gaitlab: stopped. What was finished is kept.")
-        status = 130
+        log.print(_STOPPED_WORDS)
+        status = _STOPPED
     return status
 
 

@@ -76,3 +76,12 @@ def test_a_setting_that_does_not_exist_is_named(tmp_path, capsys):
 def test_doctor_finds_this_machine_healthy(capsys):
     assert main(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["healthy"]
+
+
+def test_ctrl_c_stops_with_one_sentence(tmp_path, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("console.verbs.process.process_folder", interrupted)
+    assert main(["process", str(tmp_path)]) == 130
+    assert "stopped. What was finished is kept." in capsys.readouterr().err
