@@ -101,18 +101,22 @@ def pose_network(joints, size_px, *, mean=(0, 0, 0), std=(1, 1, 1), rgb=True, ba
     return _model(nodes, [_value("image", [batch, 3, height, width])], outputs, constants)
 
 
-def person_network(size_px, box_px):
+def person_network(size_px, box_px, gain=1.0, tapered=False):
     """A YOLOX without selection: a person is where a box of this size is fullest of light.
 
     Only cells of stride 8 speak; each says a box of `box_px` about its middle.
     """
     width, height = size_px
     kernel = [int(b) // 8 * 2 + 1 for b in box_px]
+    window = np.ones((kernel[1] // 2 | 1, kernel[0] // 2 | 1))
+    if tapered:
+        # Highest in its middle, so that one place alone is the best.
+        window = np.outer(*(np.hanning(n + 2)[1:-1] for n in window.shape))
     rows = sum((width // s) * (height // s) for s in (8, 16, 32))
     first = (width // 8) * (height // 8)
     constants = [
-        _tensor("grey", np.full((1, 3, 8, 8), 1 / 3 / 64 / 255)),
-        _tensor("window", np.ones((1, 1, kernel[1] // 2 | 1, kernel[0] // 2 | 1))),
+        _tensor("grey", np.full((1, 3, 8, 8), gain / 3 / 64 / 255)),
+        _tensor("window", window[None, None]),
         numpy_helper.from_array(np.array([0, first, 1], np.int64), "flat"),
         _tensor("middle", np.full((1, first, 2), 0.5)),
         _tensor("sizes", np.tile(np.log(np.array(box_px) / 8), (1, first, 1))),
