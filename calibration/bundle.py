@@ -427,6 +427,18 @@ def _step(normals: Normals, damping: float) -> tuple[FloatArray, FloatArray, flo
     return cameras, boards, promised
 
 
+def moved_by(network: Network, cameras: FloatArray, boards: FloatArray) -> Network:
+    """Return the network after a step of its free camera parameters and board poses (B, 6).
+
+    Raises:
+        ValueError: Where the step leaves what a camera can be.
+    """
+    moved = _moved(network, cameras, boards)
+    if moved is None:
+        raise ValueError("moved_by: a focal length would not be positive")
+    return moved
+
+
 def _moved(network: Network, cameras: FloatArray, boards: FloatArray) -> Network | None:
     """Return the network after a step; None where it leaves what a camera can be."""
     moved = []

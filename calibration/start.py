@@ -129,7 +129,7 @@ def camera_chain(
             first, second = sightings.views[a].pose, sightings.views[b].pose
             _, i, j = np.intersect1d(first, second, return_indices=True)
             if len(i):
-                pose, agreeing = _pair_pose(_pick(poses[a], i), _pick(poses[b], j), centre_m)
+                pose, agreeing = pair_pose(_pick(poses[a], i), _pick(poses[b], j), centre_m)
                 edges.append((agreeing, a, b, pose))
     edges.sort(key=lambda edge: (-edge[0], edge[1], edge[2]))
     from_root: dict[int, Pose] = {0: Pose.identity()}
@@ -233,7 +233,7 @@ def _pick(
     return poses[0][index], poses[1][index]
 
 
-def _pair_pose(
+def pair_pose(
     first: tuple[FloatArray, FloatArray],
     second: tuple[FloatArray, FloatArray],
     centre_m: FloatArray,
