@@ -25,7 +25,7 @@ class Limits:
 
     Attributes:
         lost_share: Of the frames of any camera.
-        longest_gap: s without a frame in any camera.
+        longest_gap: s without a frame in any camera; slow cameras may have two periods and a half.
         skew: s between the first and the last exposure of one set, 95 % of sets; None: half a
             period, as for cameras that run freely.
         sync_error: s, half width of the interval that holds the error between any two cameras.
@@ -222,10 +222,11 @@ def judge(
                 f"{len(camera.t) + camera.lost + camera.late} frames "
                 f"({camera.lost_share:.1%}); at most {limits.lost_share:.1%} may be lost"
             )
-        if camera.longest_gap > limits.longest_gap:
+        gap_limit = max(limits.longest_gap, 2.5 * _period(camera.t, camera.index))
+        if camera.longest_gap > gap_limit:
             reasons.append(
                 f"{camera.camera} has {1e3 * camera.longest_gap:.0f} ms without a frame; at most "
-                f"{1e3 * limits.longest_gap:.0f} ms may be"
+                f"{1e3 * gap_limit:.0f} ms may be"
             )
     if skew > skew_limit:
         reasons.append(

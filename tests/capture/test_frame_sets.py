@@ -58,6 +58,13 @@ def test_a_good_trial_is_fit_and_its_sync_error_holds_both_parts():
     assert judge(cameras[:1], CLOCKS, START)[0]["sync_error_95_ms"] == 0  # one clock
 
 
+def test_a_slow_camera_is_no_gap():
+    slow = np.arange(40) / 5
+    assert judge([camera("a", slow)], CLOCKS, START)[1] == ()
+    late = camera("a", np.r_[slow[:20], slow[20:] + 1])
+    assert "without a frame" in judge([late], CLOCKS, START)[1][0]
+
+
 @pytest.mark.parametrize(
     ("cameras", "limits", "says"),
     [
