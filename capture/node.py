@@ -280,7 +280,7 @@ class Node:
             state=self._trials.state,
             trial=self._trials.name,
             host_ns=self.settings.clock.now_ns(),
-            disk_free_bytes=shutil.disk_usage(self.settings.data).free,
+            disk_free_bytes=_disk_free(self.settings.data),
             cpu_percent=self._process.cpu_percent(),
             memory_bytes=self._process.memory_info().rss,
             cameras=[s.health() for s in self.stations.values()],
@@ -319,6 +319,14 @@ class Node:
 
 def _reply(envelope: Envelope, reply: control.Reply) -> bytes:
     return pack_header(Kind.REPLY, envelope.sender, envelope.sequence, reply)
+
+
+def _disk_free(folder: Path) -> int:
+    """Return the free bytes; 0 when the disk is gone, which must not end the node."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
 
 
 def _port_of(socket: zmq.Socket[Any]) -> int:

@@ -7,6 +7,7 @@ record follows it; what was written before a crash can be read after it.
 from __future__ import annotations
 
 import shutil
+import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ class Recorder:
         self._first_ns = 0
         self._last_pts = -1
         self._closed = False
+        self._lock = threading.Lock()  # the muxer is not for two threads at once
         try:
             self._index = self.times.open("xb", buffering=0)
             self._file = self.video.open("xb", buffering=0)
@@ -130,8 +132,27 @@ class Recorder:
 
         Raises:
             DiskError: When the disk is full or gone; what was written before stays good.
-            LabError: When the counter did not rise.
+            LabError: When the counter did not rise, or the recording was closed meanwhile.
         """
+        with self._lock:
+            return self._write(index, device_ns, host_ns, mid_device_ns, exposure_ns, packet, key)
+
+    def _write(
+        self,
+        index: int,
+        device_ns: int,
+        host_ns: int,
+        mid_device_ns: int,
+        exposure_ns: int,
+        packet: bytes | memoryview,
+        key: bool,
+    ) -> int:
+        if self._closed:
+            raise DiskError(
+                "a frame came after the recording was closed",
+                where=str(self.video),
+                remedy="The disk is too slow for this rate; record the trial again.",
+            )
         gap = self.tally.count(index)
         if self._last_pts < 0:
             self._first_ns = mid_device_ns
@@ -156,14 +177,17 @@ class Recorder:
         self._container.mux(packet)
 
     def close(self) -> None:
-        """End both files.
+        """End both files; waits for a frame that is being written.
 
         Raises:
             DiskError: When the disk did not take the end; the frames are readable nevertheless.
         """
-        if self._closed:
-            return
-        self._closed = True
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._end()
+
+    def _end(self) -> None:
         try:
             if self._last_pts >= 0:
                 self._container.close()

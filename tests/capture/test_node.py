@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 
 import numpy as np
@@ -110,6 +111,19 @@ def test_a_camera_that_counts_anew_goes_on_behind_a_gap(start_node):
     assert steps[restart - 1] >= 2
     assert (np.delete(steps, restart - 1) == 1).all()
     assert stopped.cameras[0].recorded_lost == steps[restart - 1] - 1
+
+
+def test_a_node_outlives_its_disk(start_node):
+    node = start_node(camera())
+    with node.link() as link:
+        link.ask(control.Arm("gone", 1.0), control.Done)
+        link.ask(control.Start("gone", 0), control.Done)
+        shutil.rmtree(node.data)
+        assert link.ask(control.Health(), control.NodeHealth).disk_free_bytes == 0
+        with pytest.raises(NodeRefusedError, match="disk failed"):
+            link.ask(control.ListFiles(), control.Files)
+        link.ask(control.Stop("gone"), control.Stopped, 20.0)
+        assert link.ask(control.Health(), control.NodeHealth).state == "idle"
 
 
 @pytest.mark.parametrize("fault", ["crash_at", "unplug_at"])

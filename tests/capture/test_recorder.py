@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 
 import numpy as np
@@ -110,6 +111,32 @@ def test_a_flipped_byte_ends_the_index_there(tmp_path_factory, at, change):
     content[head + at] ^= change
     recorder.times.write_bytes(bytes(content))
     assert len(read_index(recorder.times).records) == at // 52
+
+
+def test_closing_while_another_thread_writes(tmp_path):
+    """The muxer is in C: two threads in it at once would end the process."""
+    for number in range(10):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        recorder, _ = record(folder, range(1), close=False)
+        content = bytes(Encoder("mjpeg", SIZE, 1, 60.0, 90).encode(picture(1))[0])
+        ended = []
+
+        def write(recorder=recorder, content=content, ended=ended):
+            try:
+                for i in range(1, 100_000):
+                    recorder.write(i, 0, 0, i * 10**7, 0, content)
+            except DiskError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        time.sleep(0.01)
+        recorder.close()
+        thread.join(20)
+        assert "after the recording was closed" in str(ended[0])
+        index, whole = read_recording(recorder.video)
+        assert whole == len(index.records) == recorder.tally.recorded
 
 
 def test_an_exchanged_packet_is_noticed(tmp_path):
