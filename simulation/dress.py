@@ -127,7 +127,8 @@ def dress(
         walker: Who wears them.
         plates: What is worn.
         rng: Where the scatter of putting on comes from.
-        slip_m, slip_rad: Its standard deviations.
+        slip_m: Its standard deviation along the skin.
+        slip_rad: Its standard deviation about each axis.
         wand: As in `Dressed`.
     """
     scale = walker.body.height / _NOMINAL_HEIGHT

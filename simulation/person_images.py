@@ -10,6 +10,8 @@ perspective, distortion and occlusion need no approximation of their own.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numba
 import numpy as np
@@ -162,9 +164,10 @@ def _room(width: int, height: int) -> NDArray[np.float32]:
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
 def _sample(
-    grey, left, top, rays, place, axes, centres, tag_boxes, sides, bits, margin, ends, radii,
-    greys, limb_boxes, background,
-):  # fmt: skip  # pragma: no cover
+    grey: Any, left: int, top: int, rays: Any, place: Any, axes: Any, centres: Any,
+    tag_boxes: Any, sides: Any, bits: Any, margin: float, ends: Any, radii: Any, greys: Any,
+    limb_boxes: Any, background: Any,
+) -> None:  # fmt: skip  # pragma: no cover
     """Add up the samples into grey (h, w), whose first pixel is (left, top) of the image."""
     rows, columns = grey.shape
     samples, tags = centres.shape[:2]

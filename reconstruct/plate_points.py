@@ -1,0 +1,114 @@
+"""Landmarks carried by segments: from tags in several cameras to points in space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lab.checks import FloatArray
+from lab.errors import LabError
+from lab.points import Points3D
+from lab.rig import Rig
+from reconstruct.associate import AlignedKeypoints
+from reconstruct.plate_ties import SegmentTie, select_points
+from reconstruct.rigid import REASONS, RigidPath, solve_rigid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CarriedPoints:
+    """Landmarks over time, and how their errors hang together.
+
+    Attributes:
+        points: (T, K); the covariance of each is that of its segment's pose.
+        segments: S names.
+        segment_of: (K,) which segment carries each point.
+        factor: (T, K, 3, 6) m: a point's error is its factor times six standard normal numbers
+            that all points of its segment share in that frame; NaN where missing.
+        by_rig: (T, K, 3, Q) derivative by the rig's parameters.
+        by_tie: (T, K, 3, 3) derivative of each point by its place on the segment.
+        tie_cov: (K, 3, 3) m^2 of that place, the same error in every frame.
+        paths: The segments' poses.
+    """
+
+    points: Points3D
+    segments: tuple[str, ...]
+    segment_of: tuple[int, ...]
+    factor: FloatArray
+    by_rig: FloatArray
+    by_tie: FloatArray
+    tie_cov: FloatArray
+    paths: Mapping[str, RigidPath]
+
+    @property
+    def withheld(self) -> dict[str, int]:
+        """How many poses of segments were withheld for which reason."""
+        status = np.concatenate([path.status for path in self.paths.values()])
+        return {
+            reason: int((status == code).sum())
+            for code, reason in enumerate(REASONS)
+            if reason and (status == code).any()
+        }
+
+
+def carry_landmarks(
+    rig: Rig, aligned: AlignedKeypoints, ties: Mapping[str, SegmentTie]
+) -> CarriedPoints:
+    """Find each segment's pose in every frame and carry its landmarks along.
+
+    Args:
+        rig: The cameras.
+        aligned: What they saw of the tags.
+        ties: From the standing trial.
+
+    Raises:
+        LabError: When no segment carries a landmark.
+    """
+    names = [name for tie in ties.values() for name in tie.landmarks]
+    if not names:
+        raise LabError(
+            "the standing trial ties no landmark to a plate",
+            where="plates",
+            remedy="Point at landmarks with the wand in the standing trial.",
+        )
+    frames, size = len(aligned.t), len(rig.cov)
+    xyz = np.empty((frames, len(names), 3))
+    factor = np.empty((frames, len(names), 3, 6))
+    by_rig = np.empty((frames, len(names), 3, size))
+    by_tie = np.empty((frames, len(names), 3, 3))
+    tie_cov = np.empty((len(names), 3, 3))
+    paths: dict[str, RigidPath] = {}
+    of: list[int] = []
+    for s, (segment, tie) in enumerate(ties.items()):
+        path = paths[segment] = solve_rigid(rig, select_points(aligned, tie.names), tie.points)
+        root = _root(path.cov)
+        for name, place in tie.landmarks.items():
+            k = len(of)
+            of.append(s)
+            by_pose = path.by_pose(place)
+            xyz[:, k] = path.carry(place)
+            factor[:, k] = by_pose @ root
+            by_rig[:, k] = by_pose @ path.by_rig
+            by_tie[:, k] = path.rotation
+            tie_cov[k] = tie.landmark_cov[name]
+    cov = factor @ factor.swapaxes(-1, -2)
+    return CarriedPoints(
+        Points3D(tuple(names), aligned.t, xyz, cov),
+        tuple(ties),
+        tuple(of),
+        factor,
+        by_rig,
+        by_tie,
+        tie_cov,
+        paths,
+    )
+
+
+def _root(cov: FloatArray) -> FloatArray:
+    """Return L (T, 6, 6) with L L' = cov; NaN where cov is."""
+    known = np.isfinite(cov).all((1, 2))
+    result = np.full(cov.shape, np.nan)
+    values, vectors = np.linalg.eigh(cov[known])
+    result[known] = vectors * np.sqrt(np.clip(values, 0, None))[:, None, :]
+    return result
