@@ -144,7 +144,8 @@ def solve_rigid(rig: Rig, aligned: AlignedKeypoints, body: FloatArray) -> RigidP
 
 def _observations(aligned: AlignedKeypoints) -> _Seen:
     groups = aligned.xy_px.shape[2] // _GROUP
-    whole = np.isfinite(aligned.xy_px).all(-1).reshape(*aligned.xy_px.shape[:2], groups, _GROUP)
+    finite = np.array(np.isfinite(aligned.xy_px).all(-1), bool, ndmin=3)
+    whole = finite.reshape(*aligned.xy_px.shape[:2], groups, _GROUP)
     seen = np.repeat(whole.all(-1), _GROUP, axis=-1)
     camera, frame, point = np.nonzero(seen)
     cov = aligned.cov_px[camera, frame, point] + _MISFIT_PX**2 * np.eye(2)
@@ -153,7 +154,7 @@ def _observations(aligned: AlignedKeypoints) -> _Seen:
     )[1]
     return _Seen(
         frame, point, camera, group, aligned.xy_px[camera, frame, point],
-        np.linalg.inv(cov), np.ones(len(frame), bool),
+        np.asarray(np.linalg.inv(cov), np.float64), np.ones(len(frame), bool),
     )  # fmt: skip
 
 
@@ -168,7 +169,7 @@ def _start_from_points(
     if len(aligned.cameras) < 2:
         return
     points = triangulate(rig, aligned).points.xyz
-    known = np.isfinite(points).all(-1)
+    known: NDArray[np.bool_] = np.isfinite(points).reshape(*points.shape).all(axis=2)
     enough = known.sum(1) >= _GROUP - 1
     weight = known[enough].astype(float)
     total = weight.sum(1)[:, None]
@@ -206,7 +207,9 @@ def _start_from_single_tags(
         many = len(poses)
         part = _Seen(
             np.repeat(np.arange(many), len(rows)),
-            *(np.tile(a[rows], many) for a in (seen.point, seen.camera, seen.group)),
+            np.tile(seen.point[rows], many),
+            np.tile(seen.camera[rows], many),
+            np.tile(seen.group[rows], many),
             np.tile(seen.xy[rows], (many, 1)),
             np.tile(seen.weight[rows], (many, 1, 1)),
             np.ones(many * len(rows), bool),
@@ -365,7 +368,7 @@ def _weigh_by_misfit(
     square = float(np.median(residual[on] ** 2 / free)) / 0.455
     own = float(np.median(np.diagonal(cov[on], axis1=1, axis2=2)))
     extra = max(square - own, _LEAST_MISFIT_PX**2)
-    seen.weight = np.linalg.inv(cov + extra * np.eye(2))
+    seen.weight = np.asarray(np.linalg.inv(cov + extra * np.eye(2)), np.float64)
 
 
 def _rig_sensitivity(

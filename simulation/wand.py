@@ -95,7 +95,7 @@ def point_at_landmarks(
         hold: s for which the tip stays.
         sigma: m in each direction, of the tip to the true landmark.
     """
-    begins = begin + each * np.arange(len(LANDMARKS))
+    begins = np.asarray(begin + each * np.arange(len(LANDMARKS)), np.float64)
     tips, rotations = [], []
     for start, name in zip(begins, LANDMARKS, strict=True):
         t = np.array([start + hold / 2])

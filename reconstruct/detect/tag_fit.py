@@ -115,7 +115,7 @@ class TagFitter:
             normal = design.swapaxes(1, 2) @ design
             diagonal = np.diagonal(normal, axis1=1, axis2=2)
             damped = normal + 1e-6 * diagonal[:, :, None] * np.eye(13) + 1e-9 * np.eye(13)
-            beta = np.linalg.solve(damped, (design.swapaxes(1, 2) @ residual[..., None]))[..., 0]
+            beta = _solve(damped, design.swapaxes(1, 2) @ residual[..., None])[..., 0]
             move = np.clip((self._at_points @ beta[:, :8, None])[..., 0], -0.25, 0.25)
             points = _CORNERS * TAG_POINT - move.reshape(count, 4, 2)
             h = _homographies(_CORNERS * TAG_POINT, _apply(h, points))
@@ -137,7 +137,8 @@ class TagFitter:
              -0.5 * kx * kx * low, -kx * ky * low, -0.5 * ky * ky * low]
         )  # fmt: skip
         shape = (self._whole, self._whole)
-        maps = irfft2(every, s=shape)[:, :, self._keep[0], self._keep[1]]
+        maps = np.asarray(irfft2(every, s=shape), np.float64)
+        maps = maps[:, :, self._keep[0], self._keep[1]]
         maps = maps.reshape(6, len(numbers), -1)
         return maps[0], maps[1], maps[2], np.moveaxis(maps[3:], 0, -1)
 
@@ -203,7 +204,7 @@ def _homographies(source: FloatArray, target: FloatArray) -> FloatArray:
     system[:, 4:, 3], system[:, 4:, 4], system[:, 4:, 5] = x, y, 1.0
     system[:, :4, 6], system[:, :4, 7] = -x * u, -y * u
     system[:, 4:, 6], system[:, 4:, 7] = -x * v, -y * v
-    solved = np.linalg.solve(system, np.concatenate([u, v], axis=1)[..., None])[..., 0]
+    solved = _solve(system, np.concatenate([u, v], axis=1)[..., None])[..., 0]
     return np.concatenate([solved, np.ones((count, 1))], axis=1).reshape(count, 3, 3)
 
 
@@ -243,3 +244,7 @@ def _gain_and_offset(model: FloatArray, seen: FloatArray) -> tuple[FloatArray, F
     apart = model - mean[:, None]
     gain = (apart * seen).sum(1) / np.maximum((apart**2).sum(1), 1e-12)
     return gain, level - gain * mean
+
+
+def _solve(matrices: FloatArray, right: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.solve(matrices, right), np.float64)
