@@ -169,7 +169,7 @@ def _start_from_points(
     if len(aligned.cameras) < 2:
         return
     points = triangulate(rig, aligned).points.xyz
-    known: NDArray[np.bool_] = np.isfinite(points).reshape(*points.shape).all(axis=2)
+    known = np.array(np.isfinite(points).all(-1), bool, ndmin=2)
     enough = known.sum(1) >= _GROUP - 1
     weight = known[enough].astype(float)
     total = weight.sum(1)[:, None]
