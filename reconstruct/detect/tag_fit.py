@@ -70,6 +70,8 @@ class TagFitter:
     def __init__(self, prints: NDArray[np.uint8]) -> None:
         bits = prints.shape[1]
         self._bit = 2.0 / bits
+        middle = (np.arange(bits) + 0.5) * self._bit - 1
+        self._middles = np.stack(np.meshgrid(middle, middle), axis=-1).reshape(-1, 2)
         whole = (bits + 2 * _BEYOND) * _PER_BIT
         wide = np.ones((len(prints), bits + 2 * _BEYOND, bits + 2 * _BEYOND))
         wide[:, _BEYOND:-_BEYOND, _BEYOND:-_BEYOND] = prints
@@ -86,6 +88,10 @@ class TagFitter:
         self._grid = np.stack([x.ravel(), y.ravel()], axis=-1)
         self._basis = _generators(self._grid)
         self._at_points = _generators(_CORNERS * TAG_POINT).reshape(8, 8)
+
+    def bit_levels(self, image: Image, corners_px: FloatArray) -> FloatArray:
+        """Return the grey levels (N, B * B) at the middles of the bits within corners (N, 4, 2)."""
+        return _sample(image, _apply(_homographies(_CORNERS, corners_px), self._middles))
 
     def fit(self, image: Image, numbers: NDArray[np.int64], corners_px: FloatArray) -> TagFits:
         """Fit tags from a first guess of their corners.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from reconstruct.detect.tag_fit import TagFits, TagFitter
 
 Image = NDArray[np.uint8]
 
-_VERSION = 1
+_VERSION = 2
 # A bit of a tag read wrong may be put right; two may be another tag.
 _CORRECTED = 0.5
 _LEAST_SIDE_PX = 9.0
@@ -24,6 +25,9 @@ _LEAST_CONTRAST = 15.0
 # Root mean square residual over contrast beyond which something else than the tag is there: half of
 # it hidden, or another tag's number read in the blur.
 _WORST_RESIDUAL = 0.06
+# Correlation of the bits' grey levels with a print, and how much less that with any other must be.
+_SOFT_MATCH = 0.72
+_SOFT_LEAD = 0.15
 # A fit further than this part of the side from where the tag was found has run away.
 _RUN_AWAY = 0.25
 
@@ -60,7 +64,12 @@ class TagPlates:
             cv2.aruco.generateImageMarker(dictionary, int(n), size, borderBits=1)
             for n in self._numbers
         ]
-        self._fitter = TagFitter((np.stack(prints) > 127).astype(np.uint8))
+        bits = (np.stack(prints) > 127).astype(np.uint8)
+        self._fitter = TagFitter(bits)
+        # Seen turned by a quarter, the print's first corner is the quadrilateral's second.
+        every = np.concatenate([np.rot90(bits, -k, axes=(1, 2)) for k in range(4)])
+        flat = every.reshape(len(every), -1) - every.mean((1, 2))[:, None]
+        self._turned = flat / np.linalg.norm(flat, axis=1, keepdims=True)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,11 +110,14 @@ class TagPlates:
     def find(self, image: Image) -> tuple[NDArray[np.int64], TagFits | None]:
         """Return which tags are in an image, as columns of `PlateSet.tags`, and their fits."""
         gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        corners, ids, _ = self._finder.detectMarkers(gray)
-        if ids is None or not len(ids):
-            return np.zeros(0, np.int64), None
-        numbers = np.asarray(ids).ravel()
+        corners, ids, rejected = self._finder.detectMarkers(gray)
+        numbers = np.zeros(0, int) if ids is None else np.asarray(ids).ravel()
         places = np.asarray(corners, float).reshape(len(numbers), 4, 2)
+        more, at = self._read_softly(np.asarray(gray, np.uint8), rejected)
+        fresh = ~np.isin(more, numbers)
+        numbers, places = np.append(numbers, more[fresh]), np.concatenate([places, at[fresh]])
+        if not len(numbers):
+            return np.zeros(0, np.int64), None
         known = np.array([n in self._columns for n in numbers], bool)
         once = np.array([(numbers == n).sum() == 1 for n in numbers], bool)
         side = np.linalg.norm(np.roll(places, -1, axis=1) - places, axis=-1)
@@ -120,6 +132,29 @@ class TagPlates:
         good &= (moved < _RUN_AWAY * side[keep].max(1) + 1.0) & np.isfinite(moved)
         good &= np.isfinite(fits.cov_px).all((1, 2, 3))
         return columns[good], fits.select(good)
+
+    def _read_softly(
+        self, gray: Image, rejected: Sequence[Any]
+    ) -> tuple[NDArray[np.int64], FloatArray]:
+        """Read the numbers of quadrilaterals whose bits blur has run together.
+
+        The grey levels at the middles of the bits are correlated with every print that is worn,
+        in all four turns; one must fit well, and clearly better than any other.
+        """
+        quads = np.asarray(rejected, float).reshape(len(rejected), 4, 2)
+        if not len(quads):
+            return np.zeros(0, np.int64), quads
+        levels = self._fitter.bit_levels(gray, quads)
+        levels = levels - levels.mean(1, keepdims=True)
+        levels /= np.maximum(np.linalg.norm(levels, axis=1, keepdims=True), 1e-9)
+        match = levels @ self._turned.T
+        best = match.argmax(1)
+        tag, turn = best % len(self._numbers), best // len(self._numbers)
+        score = match.max(1)
+        np.put_along_axis(match, best[:, None], -1.0, axis=1)
+        good = (score > _SOFT_MATCH) & (score - match.max(1) > _SOFT_LEAD)
+        order = (np.arange(4) + turn[good][:, None]) % 4
+        return self._numbers[tag[good]], np.take_along_axis(quads[good], order[..., None], axis=1)
 
     def _row(self, image: Image) -> tuple[FloatArray, FloatArray, FloatArray]:
         count = len(self._names)
