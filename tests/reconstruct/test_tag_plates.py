@@ -131,7 +131,8 @@ def test_a_blurred_tag_gets_the_wider_covariance_along_the_blur(runner):
         image = cv2.blur(sharp, (width, 1)) + 3.0 * rng.standard_normal(sharp.shape)
         image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
         found = TagPlates(PLATES).detect("cam01", [(0.9, image)])
-        variances.append(np.diagonal(found.cov_px[0], axis1=-2, axis2=-1))
+        # Less the floor, which no blur changes.
+        variances.append(np.diagonal(found.cov_px[0], axis1=-2, axis2=-1) - 0.015**2)
     both = np.isfinite(variances[0]).all(-1) & np.isfinite(variances[1]).all(-1)
     assert both.sum() >= 12
     along, across = np.median(variances[1][both] / variances[0][both], axis=0)
