@@ -17,6 +17,8 @@ from lab.checks import FloatArray
 
 # Beyond this many standard deviations of chi-squared the disagreement is no chance.
 _NO_CHANCE = 3.0
+# What is less than this over 1 changes the cameras' sigmas by less than an eighth, and is let be.
+_OF_NO_MATTER = 0.25
 _ROUNDS = 25
 _SETTLED = 0.01
 _SMALLEST = (1e-7, 1e-7)
@@ -77,7 +79,8 @@ def estimate_jitter(network: Network) -> Network:
     known = network.jitter
     network = adjust(replace(network, jitter=(0.0, 0.0)))
     total, freedom = chi_squared(network)
-    if freedom <= 0 or total / freedom < 1 + _NO_CHANCE * np.sqrt(2 / freedom):
+    excess = max(_NO_CHANCE * np.sqrt(2 / max(freedom, 1)), _OF_NO_MATTER)
+    if freedom <= 0 or total / freedom < 1 + excess:
         return network
     jitter = known if known[0] > 0 else _first_guess(network)
     for _ in range(_ROUNDS):
