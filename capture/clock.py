@@ -46,7 +46,8 @@ class ClockFit:
         correction: The part of the offset below a nanosecond and above, s; usually tiny.
         drift: Seconds that the node's clock gains each second.
         cov: (2, 2) of offset (s) and drift.
-        asymmetry: Half the least round trip, s: bound of what delays that differ by direction do.
+        asymmetry: Half the least round trip, s: bound of what delays that differ by direction do;
+            and how far the line lies beyond what any single exchange allows, where it does.
         first_ns, last_ns: Lab time of the first and the last exchange.
         exchanges, used: How many there were, and how many carried the fit.
         residuals: (used,) s, offset of each exchange from the fit.
@@ -194,13 +195,18 @@ def fit_clock(stamps: IntArray) -> ClockFit:
     offset, t, kept_delay = offset[used], t[used], delay[used]
     line, cov = _weighted_line(t, offset, kept_delay)
     residuals = offset - line[0] - line[1] * t
+    # Each exchange bounds the offset from both sides, whatever its delays. A line beyond a bound is
+    # not this clock's: it was set a little, or the crystal changed. How far counts as bound, too.
+    height = line[0] + line[1] * _seconds(table[:, 0] - lab_ref + table[:, 3] - lab_ref) / 2
+    beyond = np.maximum(_seconds(behind) - height, height - _seconds(ahead))
+    misfit = max(0.0, float(beyond.max()))
     return ClockFit(
         lab_ref_ns=lab_ref,
         offset_ns=offset_ref,
         correction=float(line[0]),
         drift=float(line[1]),
         cov=cov,
-        asymmetry=float(delay.min() / 2),
+        asymmetry=float(delay.min() / 2) + misfit,
         first_ns=int(middle_ns[0]),
         last_ns=int(middle_ns[-1]),
         exchanges=len(table),

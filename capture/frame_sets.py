@@ -117,14 +117,19 @@ def place_camera(
     half = (records["exposure_ns"] // 2).astype(np.int64)
     fits = _fit_of_each(clock, host)
     t = np.empty(len(records))
-    # A computer's clock that jumped is another clock: its frames are placed by themselves.
-    for fit in {id(f): f for f in fits}.values():
-        own = np.array([f is fit for f in fits])
+    from_device = 0.0
+    # A camera that was plugged in again begins its clock anew; a computer's clock that jumped is
+    # another clock. The frames of each are placed by themselves.
+    anew = np.concatenate([[0], np.cumsum(np.diff(mid) <= 0)])
+    for fit, run in {(id(f), r): (f, r) for f, r in zip(fits, anew, strict=True)}.values():
+        own = np.array([f is fit for f in fits]) & (anew == run)
         t_host = mid[own]
         # A frame arrives after its exposure ended: that instant lies on the envelope.
         if index.header.stamps != "arrival" and own.sum() > 1:
             ended = mid[own] + half[own]
-            t_host = fit_device(ended, host[own]).host_ns(ended) - half[own]
+            fitted = fit_device(ended, host[own])
+            t_host = fitted.host_ns(ended) - half[own]
+            from_device = max(from_device, fitted.sigma)
         t[own] = fit.lab_s(t_host, start_lab_ns)
     used = list({id(f): f for f in fits}.values())
     at = start_lab_ns + (t * 1e9).astype(np.int64)
@@ -135,7 +140,7 @@ def place_camera(
         node=index.header.node,
         index=counters,
         t=t,
-        sigma=max(float(f.sigma(at).max()) for f in used),
+        sigma=float(np.hypot(max(f.sigma(at).max() for f in used), from_device)),
         asymmetry=max(f.asymmetry for f in used),
         lost=index.lost,
         late=_late(t, period, duration),

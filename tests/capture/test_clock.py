@@ -154,6 +154,22 @@ def test_a_stepped_clock_is_recognised_and_named(step_s):
         assert clock.fit_of(int(stamps[-1, 1])) is clock.fits[1]
 
 
+@pytest.mark.parametrize("step_s", [0.3e-3, 1e-3, -3e-3])
+def test_a_step_too_small_to_be_recognised_is_within_the_interval(step_s):
+    rng = np.random.default_rng(12)
+    stamps = exchanges(rng, step_ns=round(step_s * S), step_after=25.0)
+    # It happens while the link is down: a crystal might have gone as far in that time.
+    since = (stamps[:, 0] - 9_000 * S) * 1e-9
+    clock = follow_clock(stamps[(since < 18) | (since > 32)])
+    assert clock.steps == ()
+    at = np.r_[np.linspace(0, 18, 19), np.linspace(32, 60, 29)]
+    shown = 9_000 * S + 7 * 3600 * S + np.rint(at * (1 + 50e-6) * 1e9).astype(int)
+    shown += np.where(at >= 25, round(step_s * S), 0)
+    error = np.abs(clock.fits[0].lab_s(shown, 9_000 * S) - at)
+    assert error.max() > 0.05e-3
+    assert (error < clock.fits[0].interval(9_000 * S + (at * 1e9).astype(int))).all()
+
+
 def test_stalls_and_drift_are_no_steps():
     rng = np.random.default_rng(8)
     draw = JITTERS["exponential"](rng)

@@ -3,7 +3,8 @@ import pytest
 
 from capture.clock import ClockStep, NodeClock, fit_clock
 from capture.flash import brightness, find_step, measure_skew
-from capture.frame_sets import CameraTimes, Limits, group_frames, judge
+from capture.frame_sets import CameraTimes, Limits, group_frames, judge, place_camera
+from capture.index import RECORD_TYPE, Index, IndexHeader
 from lab.errors import LabError
 
 RATE = 60.0
@@ -78,6 +79,24 @@ def test_a_trial_beyond_a_limit_is_unfit_and_says_why(cameras, limits, says):
     _, reasons = judge(cameras, CLOCKS, START, limits)
     assert len(reasons) == 1
     assert says in reasons[0]
+
+
+def test_a_camera_plugged_in_again_keeps_its_times():
+    t = np.concatenate([np.arange(120), np.arange(150, 300)]) / RATE
+    records = np.zeros(len(t), RECORD_TYPE)
+    true_ns = np.rint(t * 1e9).astype(np.int64)
+    records["index"] = np.rint(t * RATE)
+    # Its own clock begins anew after the gap, and it is always 3 ms until a frame arrives.
+    records["mid_device_ns"] = 77_000_000_000 + true_ns - np.where(t < 2.2, 0, true_ns[120])
+    records["exposure_ns"] = 2_000_000
+    records["host_ns"] = START + true_ns + 4_000_000
+    header = IndexHeader(
+        "a", "walk1", "left", "simulated", "1", "m", (640, 480), 1, RATE, 2000.0, 0.0, "free",
+        "exposure_start", "mjpeg", START,
+    )  # fmt: skip
+    placed = place_camera(Index(header, records, 0), CLOCKS["left"], START)
+    assert placed.t == pytest.approx(t + 3e-3, abs=0.2e-3)
+    assert placed.lost == 30
 
 
 def test_a_step_makes_only_the_trial_over_it_unfit():
