@@ -15,6 +15,9 @@ from lab.trial import Trial
 from report.numbers import measure_quantity
 from report.words import readable
 
+# Columns of figures that a terminal of 80 characters holds beside their names.
+_CAMERAS_A_BLOCK = 6
+
 
 def show_trial(trial: Trial, record: Path, report: Path) -> None:
     """Print a trial's verdict, measures and files."""
@@ -71,15 +74,17 @@ def show_rig(rig: Rig, path: Path) -> None:
     for name, value in rig.quality.figures.items():
         table.add_row(readable(name), f"{value:.3f}")
     out.print(table)
-    names = sorted({k for figures in rig.quality.cameras.values() for k in figures})
-    if names:
+    all_cameras = list(rig.quality.cameras.items())
+    for first in range(0, len(all_cameras), _CAMERAS_A_BLOCK):
+        block = all_cameras[first : first + _CAMERAS_A_BLOCK]
+        names = dict.fromkeys(name for _, figures in block for name in figures)
         cameras = Table(box=None, pad_edge=False, header_style="bold")
         cameras.add_column("camera")
+        for camera, _ in block:
+            cameras.add_column(camera, justify="right")
         for name in names:
-            cameras.add_column(readable(name), justify="right")
-        for camera, figures in rig.quality.cameras.items():
-            cells = [f"{figures[n]:.3f}" if n in figures else "" for n in names]
-            cameras.add_row(camera, *cells)
+            cells = [f"{figures[name]:.3f}" if name in figures else "" for _, figures in block]
+            cameras.add_row(readable(name), *cells)
         out.print(cameras)
     out.print(f"rig  {path}", markup=False)
 
