@@ -268,6 +268,9 @@ def value_at_corner(
     times = t[window]
     if (times < centre).sum() < 3 or (times > centre).sum() < 3:
         return empty
+    # A replicate whose instant has drifted to the window's edge leaves a side without a curve.
+    later = (times > instants[:, None]).sum(-1)
+    known &= (later >= 3) & (len(times) - later >= 3)
     u = (times - np.where(known, instants, centre)[:, None]) / half
     after = np.clip(u, 0, None)
     design = np.stack([np.ones_like(u), u, u**2, after, after**2], axis=-1)  # (B, n, 5)

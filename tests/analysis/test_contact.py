@@ -96,3 +96,11 @@ def test_an_instant_that_nothing_shows_is_missing_and_not_certain():
         known = np.isfinite(fit.t[0])
         assert (fit.sigma[known] > 1e-3).all()
         assert np.isnan(fit.sigma[~known]).all()
+
+
+def test_a_corner_at_the_edge_of_its_samples_is_missing_in_that_replicate_only():
+    t = np.arange(100) / 100
+    curves = np.tile(np.abs(t - 0.5)[None, :, None], (3, 1, 1))
+    value = value_at_corner(t, curves, np.array([0.5, 0.56, 0.44]))
+    assert abs(value[0, 0]) < 1e-9
+    assert np.isnan(value[1:]).all()
