@@ -9,8 +9,3 @@ from lab.errors import LabError
 def console(json: AsJson = False) -> None:
     """Open the lab console (comes with a later version)."""
     raise LabError("the lab console comes with a later version of gaitlab")
-
-
-def check(json: AsJson = False) -> None:
-    """Check a stored rig against a fresh recording (comes with a later version)."""
-    raise LabError("checking a stored rig comes with a later version of gaitlab")

@@ -17,9 +17,9 @@ from console.progress import counts
 from console.results import rig_result
 from console.tables import show_rig
 from console.terminal import REFUSED, out, write_json
-from console.verbs import later
 from console.verbs.calibrate import BoardFile
 from console.verbs.options import AsJson, Cache
+from console.verbs.rig_check import check
 from lab.errors import LabError
 from lab.store import load_rig, save_rig
 
@@ -134,4 +134,4 @@ def export_rig(
     return 0
 
 
-app.command("check")(later.check)
+app.command("check")(check)
