@@ -31,6 +31,7 @@ from capture.door import Door, is_loopback
 from capture.driver import open_cameras
 from capture.host_clock import HostClock, parse_clock
 from capture.keys import own_keys
+from capture.lab_silence import LabSilence
 from capture.publisher import Publisher
 from capture.shelf import Shelf
 from capture.station import Station
@@ -119,7 +120,7 @@ class Node:
             raise
         self.port = _port_of(self._control)
         self._frames_port, self._previews_port = _port_of(frames), _port_of(previews)
-        self._publisher = Publisher(frames, previews)
+        self._publisher = Publisher(frames, previews, self.report)
         self.stations: Mapping[str, Station] = {
             camera.name: Station(
                 camera, drivers[camera.name], settings.clock, self._publisher, self.report
@@ -129,6 +130,7 @@ class Node:
         self._trials = Trials(
             settings.name, self._shelf, self.stations, settings.clock, self.report
         )
+        self._lab = LabSilence(self.report, _log.warning)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="files")
         self._answers = self._context.socket(zmq.PULL)
         self._answers.bind("inproc://answers")
@@ -158,6 +160,7 @@ class Node:
                     self._receive()
                 if self._answers in ready:
                     self._control.send_multipart(self._answers.recv_multipart())
+                self._lab.check(self._trials.name if self._trials.state == "recording" else "")
                 if self._trials.due and not self._busy:
                     self._busy = True
                     self._worker.submit(self._end_trial)
@@ -190,6 +193,7 @@ class Node:
         except BadMessage as bad:
             self.intake.drop(bad.reason)
             return
+        self._lab.heard()
         quick = self._answer_at_once(request, t2_ns)
         if quick is not None:
             self._control.send_multipart([parts[0], _reply(envelope, quick)])
@@ -269,7 +273,7 @@ class Node:
             frames_port=self._frames_port,
             previews_port=self._previews_port,
             public_key=self._keys.public if self._keys is not None else "",
-            cameras=[_describe_camera(s) for s in self.stations.values()],
+            cameras=[s.describe() for s in self.stations.values()],
         )
 
     def _health(self) -> control.NodeHealth:
@@ -331,26 +335,6 @@ def _disk_free(folder: Path) -> int:
 
 def _port_of(socket: zmq.Socket[Any]) -> int:
     return int(bytes(socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").rpartition(b":")[2])
-
-
-def _describe_camera(station: Station) -> control.CameraDescription:
-    got = station.accepted
-    return control.CameraDescription(
-        camera=station.settings.name,
-        driver=station.settings.driver,
-        serial=got.serial,
-        model=got.model,
-        size_px=got.size_px,
-        channels=got.channels,
-        rate_hz=got.rate_hz,
-        exposure_us=got.exposure_us,
-        gain_db=got.gain_db,
-        trigger=got.trigger,
-        region_px=got.region_px,
-        stamps=got.stamps,
-        delivers=got.delivers,
-        differences=list(got.differences),
-    )
 
 
 def run_node(settings: NodeSettings, ready: Callable[[Node], None]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -18,17 +20,30 @@ _PREVIEW_NS = 100_000_000
 _PREVIEW_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 70]
 _FRAMES_WAITING = 32  # for each subscriber; then frames are left out for that one only
 _PREVIEWS_WAITING = 2
+_TOLD_EVERY_S = 30.0
+_CALLED = {Kind.FRAME: "frames", Kind.PREVIEW: "previews"}
 
 
 class Publisher:
     """Two PUB sockets, used by all cameras of a node under one lock.
 
     A PUB socket never waits: a subscriber that is behind by more than the high-water mark misses
-    frames, sees it by their counters, and nobody else is touched.
+    frames, sees it by their counters, and nobody else is touched. That it happens is reported, at
+    most twice a minute.
+
+    Args:
+        frames, previews: Bound, after `prepare`.
+        report: Called with where, what and remedy.
     """
 
-    def __init__(self, frames: zmq.Socket[Any], previews: zmq.Socket[Any]) -> None:
-        self._frames, self._previews = frames, previews
+    def __init__(
+        self,
+        frames: zmq.Socket[Any],
+        previews: zmq.Socket[Any],
+        report: Callable[[str, str, str], None],
+    ) -> None:
+        self._frames, self._previews, self._report = frames, previews, report
+        self._told_s: dict[Kind, float] = {}
         self._sender = secrets.randbits(64)
         self._sequence = 0
         self._lock = threading.Lock()
@@ -39,6 +54,8 @@ class Publisher:
         """Set the limits of both sockets, before they are bound."""
         frames.sndhwm, previews.sndhwm = _FRAMES_WAITING, _PREVIEWS_WAITING
         frames.linger = previews.linger = 0
+        for socket in (frames, previews):
+            socket.setsockopt(zmq.XPUB_NODROP, 1)  # refuses when someone is behind: see _send
 
     def publish(
         self,
@@ -104,14 +121,38 @@ class Publisher:
         content: bytes | memoryview,
     ) -> None:
         topic = topic_of(kind, header.camera)
+        behind = False
         with self._lock:
             if socket.closed:
                 return
             self._sequence += 1
             packed = pack_header(kind, self._sender, self._sequence, header)
-            socket.send(topic, zmq.SNDMORE)
+            try:
+                socket.send(topic, zmq.SNDMORE | zmq.NOBLOCK)
+            except zmq.Again:
+                # The message goes to all but the one that is behind; that one is left out silently
+                # until it has caught up, so that a spell is noticed once.
+                behind = True
+                socket.setsockopt(zmq.XPUB_NODROP, 0)
+                socket.send(topic, zmq.SNDMORE)
             socket.send(packed, zmq.SNDMORE)
             socket.send(content, copy=False)
+            if behind:
+                socket.setsockopt(zmq.XPUB_NODROP, 1)
+        if behind:
+            self._note_slow(kind, header.camera)
+
+    def _note_slow(self, kind: Kind, camera: str) -> None:
+        now_s = time.monotonic()
+        if now_s - self._told_s.get(kind, -_TOLD_EVERY_S) < _TOLD_EVERY_S:
+            return
+        self._told_s[kind] = now_s
+        self._report(
+            camera,
+            f"somebody who watches the {_CALLED[kind]} is too slow and misses some; the recording "
+            "and everybody else have them all",
+            "Look at the computers that watch: their load and their network.",
+        )
 
 
 def frame_shape(shot: Shot, encoder: Encoder) -> tuple[tuple[int, int], int]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from capture.cameras import CameraSettings
-from capture.control import CameraHealth
+from capture.control import CameraDescription, CameraHealth
 from capture.driver import CameraDriver, Image, Shot, open_camera
 from capture.encoder import Encoder
 from capture.host_clock import HostClock
@@ -179,6 +179,26 @@ class Station:
                 remedy="Check the node's disk and record the trial again.",
             )
         return self._end_take()
+
+    def describe(self) -> CameraDescription:
+        """Return the camera as it really stands, not as it was asked to."""
+        got = self.accepted
+        return CameraDescription(
+            camera=self.settings.name,
+            driver=self.settings.driver,
+            serial=got.serial,
+            model=got.model,
+            size_px=got.size_px,
+            channels=got.channels,
+            rate_hz=got.rate_hz,
+            exposure_us=got.exposure_us,
+            gain_db=got.gain_db,
+            trigger=got.trigger,
+            region_px=got.region_px,
+            stamps=got.stamps,
+            delivers=got.delivers,
+            differences=list(got.differences),
+        )
 
     def health(self) -> CameraHealth:
         """Return the counts as they stand."""

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from capture.control import Arm, CameraHealth, Fault, Start, Stop, Stopped
 from capture.host_clock import HostClock
 from capture.index import IndexHeader
@@ -120,6 +122,11 @@ class Trials:
         try:
             if self.state == "recording":
                 self.state = "closing"
+                self._report(
+                    "lab",
+                    f"nobody ended trial {self.name}: it was ended here when its time was over",
+                    "Its files wait here; gaitlab capture collects them when it runs again.",
+                )
                 self._close(self._clock.now_ns())
         finally:
             self._lock.release()
@@ -187,21 +194,10 @@ class Trials:
         return bytes_per_second(got.size_px, got.channels, rate_hz, encoding)
 
     def _header(self, station: Station, asked: Arm) -> IndexHeader:
-        got = station.accepted
-        return IndexHeader(
-            camera=station.settings.name,
-            trial=asked.trial,
-            node=self._node,
-            driver=station.settings.driver,
-            serial=got.serial,
-            model=got.model,
-            size_px=got.size_px,
-            channels=got.channels,
-            rate_hz=got.rate_hz,
-            exposure_us=got.exposure_us,
-            gain_db=got.gain_db,
-            trigger=got.trigger,
-            stamps=got.stamps,
-            encoding=asked.encoding,
-            armed_host_ns=self._clock.now_ns(),
-        )
+        known = msgspec.structs.asdict(station.describe()) | {
+            "trial": asked.trial,
+            "node": self._node,
+            "encoding": asked.encoding,
+            "armed_host_ns": self._clock.now_ns(),
+        }
+        return IndexHeader(**{name: known[name] for name in IndexHeader.__struct_fields__})

@@ -163,7 +163,9 @@ class NodeWatch:
         self.health = health
         for fault in health.faults:
             remedy = f" {fault.remedy}" if fault.remedy else ""
-            self._tell_once(fault.where, f"{fault.what}.{remedy}", fault.host_ns)
+            minutes = (health.host_ns - fault.host_ns) / 60e9
+            ago = f" ({minutes:.0f} min ago)" if minutes >= 1 else ""
+            self._tell_once(fault.where, fault.what, fault.host_ns, f"{ago}.{remedy}")
         for reason, count in health.dropped.items():
             if count:
                 self._tell_once("messages", f"{reason} messages arrive there and are dropped.", 0)
@@ -177,11 +179,11 @@ class NodeWatch:
                 "still recorded on its disk; check its power, its cable, and that it is enrolled"
             )
 
-    def _tell_once(self, where: str, what: str, host_ns: int) -> None:
+    def _tell_once(self, where: str, what: str, host_ns: int, more: str = "") -> None:
         key = (where, what, host_ns)
         if key not in self._told:
             self._told.add(key)
-            self._say(f"node {self.address.name}, {where}: {what}")
+            self._say(f"node {self.address.name}, {where}: {what}{more}")
 
 
 def _read_stamps(log: Path | None) -> list[tuple[int, int, int, int]]:

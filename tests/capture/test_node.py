@@ -52,7 +52,7 @@ def test_a_trial_from_arming_to_deletion(start_node, tmp_path):
         assert [c.camera for c in said.cameras] == ["cam01", "cam02"]
         stopped = record(link, "walk_1", 0.8)
         assert [c.recorded_lost for c in stopped.cameras] == [0, 0]
-        assert 60 <= stopped.cameras[0].recorded <= 100
+        assert stopped.cameras[0].recorded >= 60
         files = link.ask(control.ListFiles("walk_1"), control.Files, 10.0).files
         assert [f.file for f in files] == [
             "cam01.mkv", "cam01.times", "cam02.mkv", "cam02.times",
@@ -142,3 +142,24 @@ def test_a_driver_that_fails_is_opened_again_and_reported(start_node, fault):
     assert drawn[0] < 250 < drawn[-1]
     assert 250 not in drawn
     assert stopped.cameras[0].recorded_lost == index.lost > 0
+
+
+def test_a_lab_that_fell_silent_is_told_what_happened_when_it_is_back(start_node):
+    node = start_node(camera())
+    with node.link() as link:
+        link.ask(control.Arm("alone", 4.0), control.Done)
+        link.ask(control.Start("alone", 0), control.Done)
+    time.sleep(4.5)  # the lab is gone; the trial ends by itself
+    with node.link() as link:
+        health = link.ask(control.Health(), control.NodeHealth)
+        assert health.state == "idle"
+        stopped = link.ask(control.Stop("alone"), control.Stopped)
+    assert stopped.cameras[0].recorded > 300
+    said = [f.what for f in link_faults(node)]
+    assert any("silent for 4" in s and "trial alone" in s for s in said)
+    assert any("nobody ended trial alone" in s for s in said)
+
+
+def link_faults(node):
+    with node.link() as link:
+        return link.ask(control.Health(), control.NodeHealth).faults

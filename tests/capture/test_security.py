@@ -127,6 +127,8 @@ def test_a_slow_subscriber_slows_nobody(start_node):
         assert stopped.cameras[0].recorded_lost == 0
         assert stopped.cameras[0].recorded >= 100
         slow.close()
+        faults = link.ask(control.Health(), control.NodeHealth).faults
+    assert sum("watches the frames is too slow" in f.what for f in faults) == 1
 
 
 # ---- keys and enrolment ----
