@@ -54,7 +54,7 @@ def main():
         )
         process = subprocess.Popen(
             [
-                sys.executable, "-m", "capture.node", "--name", "n", "--port", "0",
+                sys.executable, "-m", "capture.node_process", "--name", "n", "--port", "0",
                 "--cameras", folder / "cameras.toml", "--data", folder / "data",
             ],
             stdout=subprocess.PIPE, text=True, cwd=ROOT,

@@ -91,7 +91,8 @@ def main(runs: int, seconds: float) -> None:
         work = Path(folder)
         (work / "cameras.toml").write_text(CAMERA)
         command = [
-            sys.executable, "-m", "capture.node", "--name", "left", "--port", "0", "--host", host,
+            sys.executable, "-m", "capture.node_process", "--name", "left", "--port", "0",
+            "--host", host,
             "--cameras", work / "cameras.toml", "--data", work / "data",
             "--clock", f"ppm={PPM},offset_s=1234",
         ]  # fmt: skip

@@ -46,7 +46,7 @@ class Bench:
             f'ledger = "{work / "ledger"}"\n' + (f"faults = {{ {faults} }}\n" if faults else "")
         )
         self.command = [
-            sys.executable, "-m", "capture.node", "--name", "left", "--cameras",
+            sys.executable, "-m", "capture.node_process", "--name", "left", "--cameras",
             str(work / "cameras.toml"), "--data", str(self.data), "--clock", clock, *extra,
         ]  # fmt: skip
         self.node = self.start("0")

@@ -2,7 +2,7 @@
 
     python benchmarks/capture_nodes.py [--seconds 60] [--delivers mjpeg]
 
-1280x720, one simulated camera in each of four `capture.node` processes. The cameras deliver JPEG,
+1280x720, one simulated camera in each of four node processes. The cameras deliver JPEG,
 as many USB and GigE cameras do (`--delivers raw` has the nodes encode 240 frames a second, which
 two cores may not). Every frame's counter is in its pixels; the source writes every counter that
 left it to a ledger. The recordings are decoded and compared with the ledger, frame by frame. The
@@ -60,7 +60,7 @@ def start(folder, name, delivers):
     )
     process = subprocess.Popen(
         [
-            sys.executable, "-m", "capture.node", "--name", name, "--port", "0",
+            sys.executable, "-m", "capture.node_process", "--name", name, "--port", "0",
             "--cameras", folder / "cameras.toml", "--data", folder / "data",
         ],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,

@@ -106,7 +106,8 @@ class Nodes:
             )
             process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "capture.node", "--name", f"node{i}", "--port", "0",
+                    sys.executable, "-m", "capture.node_process", "--name", f"node{i}",
+                    "--port", "0",
                     "--cameras", folder / "cameras.toml", "--data", folder / "data",
                     "--clock", f"ppm={(-40, 25, 60, -10)[i % 4]},offset_s={100 * i}",
                 ],

@@ -32,7 +32,7 @@ def main(minutes: float, rate: float) -> None:
         )
         node = subprocess.Popen(
             [
-                sys.executable, "-m", "capture.node", "--name", "left", "--port", "0",
+                sys.executable, "-m", "capture.node_process", "--name", "left", "--port", "0",
                 "--cameras", work / "cameras.toml", "--data", work / "data",
             ],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,

@@ -6,30 +6,26 @@ stop, files) is done by one worker beside it, so that no file keeps a clock exch
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import logging
 import os
 import shutil
-import signal
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import psutil
 import zmq
 
 from capture import control
-from capture.cameras import CameraSettings, read_cameras
+from capture.cameras import CameraSettings
 from capture.door import Door, is_loopback
 from capture.driver import open_cameras
-from capture.host_clock import HostClock, parse_clock
+from capture.host_clock import HostClock
 from capture.keys import own_keys
 from capture.lab_silence import LabSilence
 from capture.publisher import Publisher
@@ -335,60 +331,3 @@ def _disk_free(folder: Path) -> int:
 
 def _port_of(socket: zmq.Socket[Any]) -> int:
     return int(bytes(socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").rpartition(b":")[2])
-
-
-def run_node(settings: NodeSettings, ready: Callable[[Node], None]) -> None:
-    """Run a node until SIGTERM or Ctrl-C; a trial under way is recorded to its end first.
-
-    Args:
-        settings: Of the node.
-        ready: Called once sockets are bound and cameras open.
-    """
-    node = Node(settings)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        node.end()
-
-    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), stop)
-    ready(node)
-    node.run()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run a node from a bare command line, without the rest of gaitlab."""
-    parser = argparse.ArgumentParser(prog="python -m capture.node")
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--cameras", type=Path, required=True, help="cameras.toml")
-    parser.add_argument("--data", type=Path, required=True, help="folder of recordings")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
-    parser.add_argument("--keys", type=Path)
-    parser.add_argument("--clock", default="", help="clock faults for tests: ppm=50,step_s=3600")
-    given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    try:
-        settings = NodeSettings(
-            name=given.name,
-            data=given.data,
-            cameras=tuple(read_cameras(given.cameras, given.name)),
-            host=given.host,
-            port=given.port,
-            keys=given.keys,
-            clock=parse_clock(given.clock),
-        )
-        run_node(settings, lambda node: _say(f"ready {node.port}"))
-    except LabError as error:
-        _log.error("%s", error)
-        return 2
-    return 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

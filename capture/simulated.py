@@ -9,6 +9,7 @@ misread; all cameras with the same `epoch_ns` expose at the same instants.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import struct
 import time
@@ -46,6 +47,7 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         stall_at, stall_s: From this counter on, nothing arrives for so long; then all at once.
         unplug_at: At this counter the camera is gone; opened anew, it is there again.
         crash_at: At this counter the driver fails with an error that is no LabError.
+        segfault_at: At this counter the driver's C code reads where nothing is.
         drift_ppm: How much faster than the host's the camera's clock runs.
         jitter_us: Mean of the exponential delay of arrival on top of `latency_us`.
     """
@@ -56,6 +58,7 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stall_s: float = 0.0
     unplug_at: int = -1
     crash_at: int = -1
+    segfault_at: int = -1
     drift_ppm: float = 0.0
     jitter_us: float = 0.0
 
@@ -236,6 +239,8 @@ class SimulatedCamera:
             )
         if counter == faults.crash_at and _first_time(self._settings.name, counter):
             raise RuntimeError("the simulated driver was asked to crash")
+        if counter == faults.segfault_at:
+            ctypes.string_at(0)
         if counter == faults.unplug_at and _first_time(self._settings.name, counter):
             raise CameraError("the camera was unplugged", where=self._settings.name)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +14,9 @@ from capture.cameras import read_cameras
 from capture.discovery import advertise
 from capture.door import is_loopback
 from capture.enrol import ENROL_PORT, await_lab, enrol_with
+from capture.guard import Ready, run_guarded
 from capture.keys import trusted_keys
-from capture.node import DEFAULT_PORT, Node, NodeSettings, run_node
+from capture.node import DEFAULT_PORT
 from console.terminal import log, out, write_json
 from console.verbs.options import AsJson
 from lab.errors import LabError
@@ -44,7 +45,6 @@ def node(
     """Run the process on a camera computer until Ctrl-C; a trial under way is recorded first."""
     if context.invoked_subcommand is not None:
         return
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     called = name or _computer_name()
     chosen = tuple(read_cameras(cameras, called))
     if not chosen:
@@ -59,22 +59,18 @@ def node(
             "this node knows no lab's computer, so nobody could talk to it",
             remedy="Run gaitlab node enrol first.",
         )
-    settings = NodeSettings(
-        name=called,
-        data=data,
-        cameras=chosen,
-        host=host,
-        port=port,
-        keys=keys if open_to_others else None,
-    )
+    words: list[str | Path] = ["--name", called, "--cameras", cameras, "--data", data]
+    words += ["--host", host] + (["--keys", keys] if open_to_others else [])
     with ExitStack() as stack:
 
-        def ready(running: Node) -> None:
+        def ready(running: Ready) -> None:
             if open_to_others and not hidden:
                 stack.enter_context(advertise(called, running.port))
             _tell_ready(running, json)
 
-        run_node(settings, ready)
+        status = run_guarded(words, port, ready, lambda line: log.print(f"! {line}", markup=False))
+    if status:
+        raise typer.Exit(status)
 
 
 @app.command("enrol")
@@ -105,21 +101,12 @@ def _compare(other: str, code: str) -> bool:
     return typer.confirm("Does the other screen show the same code?", default=False, err=True)
 
 
-def _tell_ready(running: Node, json: bool) -> None:
-    names = list(running.stations)
-    differing = [f"{n}: {d}" for n, s in running.stations.items() for d in s.accepted.differences]
+def _tell_ready(running: Ready, json: bool) -> None:
     if json:
-        write_json(
-            {
-                "node": running.settings.name,
-                "port": running.port,
-                "cameras": names,
-                "differences": differing,
-            }
-        )
+        write_json(asdict(running))
         return
-    out.print(f"node {running.settings.name} on port {running.port}: {', '.join(names)}")
-    for line in differing:
+    out.print(f"node {running.node} on port {running.port}: {', '.join(running.cameras)}")
+    for line in running.differences:
         out.print(f"  {line}", markup=False)
 
 

@@ -25,7 +25,7 @@ class Process:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "capture.node", "--name", name, "--port", "0",
+                    sys.executable, "-m", "capture.node_process", "--name", name, "--port", "0",
                     "--cameras", folder / "cameras.toml", "--data", self.data, *extra,
                 ],
                 stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT,

@@ -206,3 +206,18 @@ def test_a_camera_without_a_clock_of_its_own_keeps_its_arrivals():
     fit = fit_device(host, host)
     assert (fit.host_ns(host) == host).all()
     assert fit.latency == 0
+
+
+@pytest.mark.parametrize("frames", [5, 10, 20])
+def test_a_few_frames_of_a_slow_camera_state_what_their_quickest_arrival_is_worth(frames):
+    rng = np.random.default_rng(frames)
+    within, sigmas = [], []
+    for _ in range(400):
+        device = 10**15 + np.arange(frames) * S // 5
+        late = rng.lognormal(np.log(3e-3), 1.2, frames)  # most soon, a few very late
+        fit = fit_device(device, device + 7 * S + np.rint(late * 1e9).astype(int))
+        error = (fit.host_ns(device[:1]) - device[:1] - 7 * S)[0] * 1e-9
+        within.append(error < 1.96 * fit.sigma + 1e-6)
+        sigmas.append(fit.sigma)
+    assert np.mean(within) > 0.85
+    assert np.median(sigmas) < 2e-3

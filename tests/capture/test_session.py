@@ -225,7 +225,8 @@ def test_a_node_killed_while_recording_loses_no_more_than_its_last_second(lab, t
     # It is started again on its old folder and the lab collects what it had.
     again = subprocess.Popen(
         [
-            sys.executable, "-m", "capture.node", "--name", "left", "--port", str(left.port),
+            sys.executable, "-m", "capture.node_process", "--name", "left",
+            "--port", str(left.port),
             "--cameras", left.folder / "cameras.toml", "--data", left.data,
         ],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
