@@ -114,11 +114,12 @@ def _few(t: FloatArray, late: FloatArray) -> float:
     """Return the standard uncertainty of the least of a few arrivals, s, drift taken as 0.
 
     Of n exponential delays the least lies their mean / n over 0; half of the delays lie within 0.7
-    of that mean. The root instead of n allows for delays that are not so.
+    of that mean. The root instead of n, and twice that, allow for delays that are not so: the least
+    of 5 to 20 lies within 1.96 of these in 90 to 100 % of draws, exponential or log-normal.
     """
     if len(late) < 4:
         return float(np.std(late))
-    least = float(np.median(late) - late.min()) / np.sqrt(len(late))
+    least = 2 * float(np.median(late) - late.min()) / np.sqrt(len(late))
     return float(np.hypot(least, _UNSEEN_DRIFT * np.ptp(t) / 2))
 
 
