@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from capture.discovery import find_nodes
 from capture.door import is_loopback
 from capture.keys import ClientKeys, own_keys, trusted_keys
 from capture.landing import TIMES, Landed, land_take
@@ -24,6 +25,9 @@ Progress = Callable[[int, int, str], None]
 _SETTLE_S = 4.0
 
 
+_SEARCH_S = 3.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Recorded:
     """One take, landed or not.
@@ -37,6 +41,45 @@ class Recorded:
     take: PlannedTake
     landed: Landed | None
     fault: str = ""
+
+
+def search_nodes(
+    names: Sequence[str], keys: Path | None, network: str | None, say: Callable[[str], None]
+) -> dict[str, str]:
+    """Look for nodes on the local network; only those that this computer is enrolled with count.
+
+    Args:
+        names: Wanted; empty for every enrolled one that answers.
+        keys: The folder of keys.
+        network: This computer's address on the cameras' network; None for all of its networks.
+        say: Called with a sentence for each node that is left out or does not answer.
+
+    Returns:
+        host:port by name.
+
+    Raises:
+        LabError: When a wanted one does not answer, or none does.
+    """
+    trusted = trusted_keys(keys) if keys is not None else {}
+    found = find_nodes(_SEARCH_S, network)
+    usable = {n: p for n, p in found.items() if n in trusted}
+    missing = [n for n in names if n not in usable]
+    strangers = [n for n in found if n not in trusted]
+    remedy = "Run gaitlab node there, or say where it is: --node NAME=HOST:PORT."
+    if strangers:
+        remedy += f" Not enrolled with this computer: {', '.join(strangers)}; gaitlab node enrol."
+    if missing:
+        raise LabError(f"node {', '.join(missing)} did not answer on this network", remedy=remedy)
+    if not usable:
+        raise LabError("no camera computer answered on this network", remedy=remedy)
+    if names:
+        usable = {n: usable[n] for n in names}
+    else:
+        for name in strangers:
+            say(f"node {name} answers, but is not enrolled with this computer: it is left out")
+        for name in sorted(set(trusted) - set(usable)):
+            say(f"node {name} is enrolled with this computer and does not answer: it is left out")
+    return {n: f"{p.host}:{p.port}" for n, p in usable.items()}
 
 
 def node_addresses(nodes: Mapping[str, str], keys: Path | None) -> list[NodeAddress]:

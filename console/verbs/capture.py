@@ -13,11 +13,11 @@ import msgspec
 import typer
 
 from capture.session import Session
-from console.capturing import Capturing, node_addresses
+from console.capturing import Capturing, node_addresses, search_nodes
 from console.plan import KINDS, Plan, PlannedTake, read_plan
 from console.progress import counts
 from console.terminal import FAILED, REFUSED, log, out, write_json
-from console.verbs.options import AsJson
+from console.verbs.options import KEYS, AsJson
 from lab.errors import LabError
 
 
@@ -27,7 +27,10 @@ def capture(
     ],
     node: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=HOST:PORT of a camera computer; may be repeated."),
+        typer.Option(
+            help="NAME=HOST:PORT of a camera computer, or NAME to search for it; may be repeated. "
+            "Without any, every enrolled one that answers on the network."
+        ),
     ] = None,
     patient: Annotated[str | None, typer.Option(help="The patient's code, never a name.")] = None,
     activity: Annotated[str | None, typer.Option(help="walk or run.")] = None,
@@ -37,7 +40,12 @@ def capture(
         Path, typer.Option(help="The rig's calibration.h5, as trial.toml names it.")
     ] = Path("calibration.h5"),
     keys: Annotated[
-        Path | None, typer.Option(help="Folder of keys; needed beyond this computer.")
+        Path | None,
+        typer.Option(help=f"Folder of keys, beyond this computer; {KEYS} for a search."),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="This computer's address on the network to search, if it has several."),
     ] = None,
     plan: Annotated[
         Path | None, typer.Option(help="A session plan (TOML) instead of questions.")
@@ -52,16 +60,19 @@ def capture(
         "encoding": encoding,
     }
     wanted = _plan(read_plan(plan) if plan else Plan(), given)
-    nodes = dict(wanted.nodes)
-    for text in node or []:
-        name, _, address = text.partition("=")
-        nodes[name] = address
     sentences: list[str] = []
 
     def say(sentence: str) -> None:
         sentences.append(sentence)
         log.print(f"! {sentence}", markup=False)
 
+    nodes = dict(wanted.nodes)
+    named = [text.partition("=")[::2] for text in node or []]
+    nodes.update({name: address for name, address in named if address})
+    sought = [name for name, address in named if not address]
+    if sought or not nodes:
+        keys = keys or (KEYS if KEYS.is_dir() else None)
+        nodes |= search_nodes(sought, keys, network, say)
     session = Session(node_addresses(nodes, keys), out_folder, say)
     with counts() as progress:
         capturing = Capturing(wanted, session, rig, say, progress)

@@ -18,14 +18,13 @@ from capture.guard import Ready, run_guarded
 from capture.keys import trusted_keys
 from capture.node import DEFAULT_PORT
 from console.terminal import log, out, write_json
-from console.verbs.options import AsJson
+from console.verbs.options import KEYS, AsJson
 from lab.errors import LabError
 
 app = typer.Typer(
     help="The process on a camera computer, and its pairing with the lab's.",
     rich_markup_mode=None,
 )
-_KEYS = Path.home() / ".gaitlab" / "keys"
 _Keys = Annotated[Path, typer.Option("--keys", help="Folder of this computer's keys.")]
 _Name = Annotated[str, typer.Option("--name", help="Name of this computer in the lab.")]
 
@@ -38,7 +37,7 @@ def node(
     name: _Name = "",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Of the control channel; 0 for any.")] = DEFAULT_PORT,
-    keys: _Keys = _KEYS,
+    keys: _Keys = KEYS,
     hidden: Annotated[bool, typer.Option(help="Not to be found by name on the network.")] = False,
     json: AsJson = False,
 ) -> None:
@@ -80,7 +79,7 @@ def enrol(
     ] = "",
     name: _Name = "",
     port: Annotated[int, typer.Option(help="Port to wait on, or of the node.")] = ENROL_PORT,
-    keys: _Keys = _KEYS,
+    keys: _Keys = KEYS,
     json: AsJson = False,
 ) -> None:
     """Pair with another computer: here without --to on the node, then with --to on the lab's."""

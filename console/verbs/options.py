@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+# Of this computer's keys, for nodes and for the lab alike.
+KEYS = Path.home() / ".gaitlab" / "keys"
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the result as one JSON object on standard output.")
 ]
