@@ -19,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from calibration.formats import read_qca  # noqa: E402
+from calibration.formats.qualisys import read_qca  # noqa: E402
 from reconstruct.associate import align  # noqa: E402
 from reconstruct.bones import bone_lengths  # noqa: E402
 from reconstruct.detect.keypoints_csv import read_keypoints  # noqa: E402

@@ -11,7 +11,7 @@ import typer
 from calibration.board import Board
 from calibration.detect_cache import cache_folder
 from calibration.floor import place_floor
-from calibration.formats import read_rig, write_rig_as
+from calibration.formats.door import FORMATS, read_rig, write_rig_as
 from console.floor import find_floor
 from console.progress import counts
 from console.results import rig_result
@@ -102,12 +102,25 @@ def floor(
 
 @app.command("import")
 def import_rig(
-    source: Annotated[Path, typer.Argument(help="A calibration of another system.")],
+    source: Annotated[
+        Path, typer.Argument(help="A calibration of another system: a file, or its folder.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The rig to write, RIG.h5.")],
+    unit: Annotated[
+        str, typer.Option(help="Of lengths, where the file does not say it: m, cm or mm.")
+    ] = "m",
+    size_px: Annotated[
+        tuple[int, int] | None,
+        typer.Option(help="Width and height of the images, where the file does not say them."),
+    ] = None,
     json: AsJson = False,
 ) -> int:
-    """Read another system's calibration: Qualisys .qca.txt or aniposelib TOML."""
-    rig = read_rig(source)
+    """Read another system's calibration; its format is found out by its content.
+
+    aniposelib, Pose2Sim and Caliscope .toml, Qualisys .qca.txt, Vicon .xcp, OpenCV .yml and .json,
+    Kalibr camchain.yaml, mrcal .cameramodel, EasyMocap intri.yml and extri.yml.
+    """
+    rig = read_rig(source, unit=unit, size_px=size_px)
     save_rig(rig, output)
     if json:
         write_json(rig_result(rig, output))
@@ -119,18 +132,38 @@ def import_rig(
 @app.command("export")
 def export_rig(
     rig: _Rig,
-    to: Annotated[str, typer.Option("--to", help="aniposelib.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    to: Annotated[str, typer.Option("--to", "--format", help=f"{', '.join(FORMATS)}.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The file to write (mrcal, easymocap: the folder)."),
+    ],
     json: AsJson = False,
 ) -> int:
-    """Write a rig for another system."""
-    lost = write_rig_as(load_rig(rig), to, output)
+    """Write a rig for another system, and say what its format cannot hold."""
+    stored = load_rig(rig)
+    written = write_rig_as(stored, to, output)
+    refused = not stored.quality.accepted
     if json:
-        write_json({"file": str(output), "not_held": list(lost)})
+        write_json(
+            {
+                "files": [str(file) for file in written.files],
+                "not_held": list(written.not_held),
+                "refits": [
+                    {"camera": r.camera, "model": r.after, "rms_px": r.rms_px, "max_px": r.max_px}
+                    for r in written.refits
+                ],
+                "accepted": not refused,
+            }
+        )
     else:
-        out.print(str(output), markup=False)
-        for line in lost:
+        for file in written.files:
+            out.print(str(file), markup=False)
+        for line in written.not_held:
             out.print(f"not held by this format: {line}", markup=False)
+        for refit in written.refits:
+            out.print(refit.text, markup=False)
+        if refused:
+            out.print("the rig was REFUSED by its calibration; the file does not say so")
     return 0
 
 

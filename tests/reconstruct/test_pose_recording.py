@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration.formats import read_qca
+from calibration.formats.qualisys import read_qca
 from reconstruct.associate import align
 from reconstruct.bones import bone_lengths
 from reconstruct.detect.keypoints_csv import read_keypoints
