@@ -15,7 +15,7 @@ from analysis.walk import WalkAnalysis, analyse_walk
 from console.detection import Progress as FrameProgress
 from console.draws import draw_errors
 from console.gate import judge_trial
-from console.keypoints import take_keypoints
+from console.keypoints import TrialKeypoints, take_keypoints
 from console.provenance import trace
 from console.settings import TRIAL_FILE, TrialSettings, read_settings
 from console.standing import against_standing, standing_reference
@@ -27,10 +27,11 @@ from lab.points import Keypoints2D, Points3D
 from lab.rig import Rig
 from lab.store import load_rig
 from lab.trial import Trial
-from reconstruct.associate import align
+from reconstruct.associate import AlignedKeypoints, align
+from reconstruct.clocks import reconstruct_own_times, share_a_shutter
 from reconstruct.detect.markers import read_markers
 from reconstruct.smooth import Smoother
-from reconstruct.triangulate import triangulate
+from reconstruct.triangulate import Reconstruction, triangulate
 from reconstruct.watch import watch_rig
 
 # Same input, same draws, same numbers.
@@ -171,6 +172,28 @@ def _at_exposure(keypoints: Keypoints2D, rig: Rig) -> Keypoints2D:
     return replace(keypoints, t=keypoints.t + offset)
 
 
+def _reconstruct(
+    settings: TrialSettings, rig: Rig, taken: TrialKeypoints
+) -> tuple[AlignedKeypoints, Reconstruction, dict[str, float]]:
+    """Return the keypoints at common times, the points, and figures of the cameras' times."""
+    keypoints = [_at_exposure(k, rig) for k in taken.keypoints]
+    readout_s = {name: camera.readout_ms * 1e-3 for name, camera in settings.cameras.items()}
+    if share_a_shutter(keypoints) and not any(readout_s.values()):
+        aligned = align(keypoints)
+        return aligned, triangulate(rig, aligned, rescale=taken.rescale), {}
+    own = reconstruct_own_times(
+        rig,
+        keypoints,
+        rescale=taken.rescale,
+        readout_s=readout_s,
+        max_gap_s=settings.analysis.max_gap_s,
+    )
+    figures = {"moved_in_time_most_ms": 1e3 * own.furthest_s}
+    if own.unused:
+        figures["keypoints_between_times"] = float(own.unused)
+    return own.aligned, own.result, figures
+
+
 def _largest_change_deg(analysis: WalkAnalysis, other: WalkAnalysis) -> float:
     """Return the largest difference of an angle between two analyses; NaN without any."""
     values = {(m.name, m.side): m.value for m in other.measures if m.unit == "rad"}
@@ -205,8 +228,7 @@ def _from_keypoints(
         )
     taken = take_keypoints(folder, settings, rig, progress_of_frames)
     progress("reconstructing")
-    aligned = align([_at_exposure(k, rig) for k in taken.keypoints])
-    result = triangulate(rig, aligned, rescale=taken.rescale)
+    aligned, result, of_times = _reconstruct(settings, rig, taken)
     seen = np.isfinite(aligned.xy_px).all(-1)
     quality = {
         "cameras": float(len(taken.keypoints)),
@@ -217,6 +239,7 @@ def _from_keypoints(
         "noise_median_px": float(np.nanmedian(result.noise_px)),
         "people_most": float(taken.most_people),
         "views_mean": float(result.views[result.views > 0].mean()) if result.views.any() else 0.0,
+        **of_times,
     }
     for name, count in zip(result.cameras, result.swapped.sum((1, 2)), strict=True):
         if count:

@@ -10,6 +10,7 @@ import msgspec
 from lab.errors import FileError, LabError
 
 TRIAL_FILE = "trial.toml"
+_LONGEST_READOUT_MS = 50.0
 
 TEMPLATE = """\
 # One trial of one person. Lines that begin with # are explanations, or settings left as they are.
@@ -27,6 +28,7 @@ rig = "../rigs/lab/calibration.h5"
 [cameras.cam01]
 keypoints = "cam01.csv"        # or the files of another program: docs/detectors.md
 # video = "cam01.mp4"          # with [detect] keypoints are found in it; and for stills
+# readout_ms = 12.0            # exposes row by row: from its first row to its last
 
 [cameras.cam02]
 keypoints = "cam02.csv"
@@ -70,13 +72,24 @@ class TrialTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class CameraTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A [cameras.NAME] section."""
+    """A [cameras.NAME] section.
+
+    Attributes:
+        keypoints: File or folder.
+        video: File.
+        skeleton: Of foreign keypoints.
+        form: Of foreign keypoints.
+        rate_hz: Where neither the keypoints nor a video tell the time of a frame.
+        readout_ms: From the exposure of the first row to that of the last; 0 for a global shutter.
+            Its stamps are those of the middle row.
+    """
 
     keypoints: str = ""
     video: str = ""
     skeleton: str = ""
     form: str = ""
     rate_hz: float | None = None
+    readout_ms: float = 0.0
 
 
 class MarkersTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -210,6 +223,13 @@ def _check(settings: TrialSettings, path: Path) -> None:
             where=where,
             remedy='Write rig = "PATH/calibration.h5" under [trial].',
         )
+    for name, camera in settings.cameras.items():
+        if not 0 <= camera.readout_ms <= _LONGEST_READOUT_MS:
+            raise LabError(
+                f"readout_ms of camera {name} is {camera.readout_ms:g}",
+                where=where,
+                remedy="Give the time from the first row to the last, in ms: less than a frame.",
+            )
     _check_person(settings, where)
     unknown = set(settings.analysis.also) - {"plug-in-gait"}
     if unknown:
