@@ -103,6 +103,8 @@ def reconstruct_own_times(
     own = _own(keypoints, linear, source, rig, readout_s or {})
     result = triangulate(rig, linear, rescale=rescale)
     exchanged = np.zeros(linear.score.shape, bool)
+    aligned = linear
+    paths = Trajectories(float(grid[0]), interval, (None,) * len(linear.names))
     for _ in range(_ROUNDS):
         # Exchanged sides go back first: a detection is moved along the path that it belongs to.
         turn = _whole(result.swapped, linear.names)
