@@ -39,6 +39,21 @@ def thresholds() -> dict[str, dict[str, float]]:
     return tomllib.loads(text)
 
 
+def gate_limits(longest_px: int) -> dict[str, float]:
+    """Return what the gate asks of a rig's figures, by their names.
+
+    Args:
+        longest_px: The longer side of the largest image, to which residuals are held.
+    """
+    refuse = thresholds()["refuse"]
+    return {
+        "held_out_distance_rmse_mm": refuse["held_out_distance_mm"],
+        "held_out_rigid_rmse_mm": refuse["held_out_rigid_mm"],
+        "held_out_rmse_px": refuse["held_out_reprojection"] * longest_px,
+        "floor_rmse_px": refuse["floor_residual"] * longest_px,
+    }
+
+
 def hold_out(
     sightings: Sightings,
     sizes_px: Mapping[str, tuple[int, int]],

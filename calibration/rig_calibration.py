@@ -10,11 +10,13 @@ from math import radians
 import numpy as np
 
 from calibration.board import Board
+from calibration.evidence import board_views
 from calibration.floor import NO_FLOOR, floor_figures, level_of, raise_to_lab, still_view
 from calibration.lens import FEWEST_VIEWS, calibrate_lens
 from calibration.network import Solution, solve
 from calibration.quality import HeldOut, assess, hold_out, thresholds
 from calibration.views import Sightings, Views, group_views
+from lab.board_views import CameraViews
 from lab.errors import LabError
 from lab.points import Keypoints2D
 from lab.rig import Rig
@@ -38,6 +40,7 @@ def calibrate(
     thickness_m: float = 0.0,
     tolerance: float | None = None,
     progress: Progress | None = None,
+    on_views: Callable[[tuple[CameraViews, ...]], None] | None = None,
 ) -> Rig:
     """Calibrate the cameras of a lab from what they saw of a board.
 
@@ -60,6 +63,7 @@ def calibrate(
         thickness_m: As in `floor.place_floor`.
         tolerance: s, as in `views.group_views`.
         progress: Called as (steps done, steps in all, what).
+        on_views: Called with what each camera saw of the board and what the fit left over.
 
     Returns:
         The rig. `quality.accepted` says whether the gate let it through, `reasons` why not.
@@ -98,6 +102,8 @@ def calibrate(
     report(2, len(_STEPS), _STEPS[2])
     if floor is not None:
         solution = solution.in_frame_of(next(iter(still)))
+    if on_views is not None:
+        on_views(board_views(solution))
     rig = _rig_of(solution, board)
     figures = floor_figures(rig, floor_views, board) if floor is not None else {}
     quality = assess(solution, held_out, figures, change, board)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.table import Table
 
+from calibration.advice import Advice
 from console.results import measure_result
 from console.terminal import out
 from lab.rig import Rig
@@ -87,6 +88,14 @@ def show_rig(rig: Rig, path: Path) -> None:
             cameras.add_row(readable(name), *cells)
         out.print(cameras)
     out.print(f"rig  {path}", markup=False)
+
+
+def show_advice(advice: Sequence[Advice]) -> None:
+    """Print what to film next; nothing where the cameras have seen enough."""
+    if advice:
+        out.print("film next, and calibrate again with all of it:", style="bold")
+        for item in advice:
+            out.print(f"  - {item.text}", markup=False)
 
 
 def _verdict(accepted: bool, reasons: tuple[str, ...]) -> None:

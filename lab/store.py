@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import h5py
 import numpy as np
 
 from lab.atomic import write_atomically
+from lab.board_views import CameraViews
 from lab.errors import FileError
 from lab.rig import Rig
 from lab.store_fields import MismatchError, read_fields, write_fields
@@ -50,14 +53,19 @@ def load_trial(path: Path | str) -> Trial:
     return _load(Path(path), TRIAL_FORMAT, Trial)
 
 
-def save_rig(rig: Rig, path: Path | str) -> None:
+def save_rig(rig: Rig, path: Path | str, views: Sequence[CameraViews] = ()) -> None:
     """Write a rig, whole or not at all. The same rig gives the same bytes.
+
+    Args:
+        rig: The rig.
+        path: The file.
+        views: What its cameras saw of the board; kept beside the rig for those who look at it.
 
     Raises:
         FileError: When the file cannot be written; what was there before is untouched.
         ValueError: For text that HDF5 cannot hold (a NUL character).
     """
-    write_atomically(path, _image(rig, RIG_FORMAT))
+    write_atomically(path, _image(rig, RIG_FORMAT, tuple(views)))
 
 
 def load_rig(path: Path | str) -> Rig:
@@ -69,7 +77,23 @@ def load_rig(path: Path | str) -> Rig:
     return _load(Path(path), RIG_FORMAT, Rig)
 
 
-def _image(value: Any, file_format: str) -> bytes:
+def load_views(path: Path | str) -> tuple[CameraViews, ...]:
+    """Read what the cameras of a stored rig saw of the board; empty where that was not kept.
+
+    Raises:
+        FileError: When there is no such file, or it is not a whole and valid rig.
+    """
+    return _load(Path(path), RIG_FORMAT, _Views).board_views
+
+
+@dataclass(frozen=True, slots=True)
+class _Views:
+    """The one field of a rig's file that `Rig` does not have."""
+
+    board_views: tuple[CameraViews, ...]
+
+
+def _image(value: Any, file_format: str, views: tuple[CameraViews, ...] = ()) -> bytes:
     """Return the bytes of the HDF5 file, built in memory, without times of day in it."""
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_fapl_core(1 << 20, False)
@@ -82,6 +106,8 @@ def _image(value: Any, file_format: str) -> bytes:
         file.attrs["format"] = file_format
         file.attrs["schema"] = np.int64(SCHEMA)
         write_fields(file, value)
+        if views:
+            write_fields(file, _Views(views))
         file.flush()
         return identifier.get_file_image()
 
@@ -92,6 +118,8 @@ def _load(path: Path, file_format: str, kind: type) -> Any:
         _check_signature(path)
         with h5py.File(path, "r") as file:
             _check_header(file, where, file_format)
+            if kind is _Views and "board_views" not in file:
+                return _Views(())
             return read_fields(file, kind)
     except MismatchError as error:
         raise FileError(

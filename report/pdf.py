@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import cv2
-import typst
 
 from lab.errors import LabError
 from lab.gait import SIDES
@@ -26,10 +22,10 @@ from report.quality import quality
 from report.stills import Still
 from report.summary import summary
 from report.tables import changes, references, spatiotemporal, standing, values, withheld
+from report.typesetting import typeset
 from report.words import sentence
 
 _TEMPLATES = ("report.typ", "style.typ", "plots.typ", "pages.typ")
-_STANDARD = "a-2a"  # PDF/A-2, level A: kept for long, and readable by a screen reader
 _JPEG_QUALITY = 90
 _REASONS_ON_EVERY_PAGE = 4
 _REASON_LENGTH = 240
@@ -169,30 +165,10 @@ def _timestamp(trial: Trial) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _compile(content: dict[str, Any], stills: Sequence[Still], moment: datetime) -> bytes:
-    package = resources.files("report")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        resources.as_file(package.joinpath("fonts")) as fonts,
-    ):
-        root = Path(folder)
-        for name in _TEMPLATES:
-            root.joinpath(name).write_bytes(package.joinpath(name).read_bytes())
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-        root.joinpath("content.json").write_text(text, encoding="utf-8")
-        for i, still in enumerate(stills):
-            quality_flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-            _, jpeg = cv2.imencode(".jpg", still.image[..., ::-1], quality_flags)
-            root.joinpath(f"still{i}.jpg").write_bytes(jpeg.tobytes())
-        return typst.compile(
-            root / "report.typ",
-            root=root,
-            font_paths=[fonts],
-            ignore_system_fonts=True,
-            format="pdf",
-            pdf_standards=_STANDARD,
-            timestamp=moment,
-        )
+def _jpeg(still: Still) -> bytes:
+    quality_flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    _, jpeg = cv2.imencode(".jpg", still.image[..., ::-1], quality_flags)
+    return jpeg.tobytes()
 
 
 def write_pdf(
@@ -230,5 +206,6 @@ def write_pdf(
         previous=previous,
         revisit_sigma=revisit_sigma,
     )
-    pdf = _compile(content, stills, _timestamp(trial))
+    pictures = {f"still{i}.jpg": _jpeg(still) for i, still in enumerate(stills)}
+    pdf = typeset(_TEMPLATES, content, _timestamp(trial), pictures)
     replace_file(Path(path), lambda beside: beside.write_bytes(pdf))

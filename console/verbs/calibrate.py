@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from calibration.advice import advise
 from calibration.board import Board
 from calibration.detect import cameras_of, detect_videos, video_size
 from calibration.detect_cache import cache_folder
@@ -15,9 +16,10 @@ from calibration.rig_calibration import calibrate as solve
 from console.floor import find_floor
 from console.progress import counts
 from console.results import rig_result
-from console.tables import show_rig
+from console.tables import show_advice, show_rig
 from console.terminal import REFUSED, write_json
 from console.verbs.options import AsJson, Cache
+from lab.board_views import CameraViews
 from lab.store import save_rig
 
 BoardFile = Annotated[Path, typer.Option("--board", help="The board's TOML file.")]
@@ -56,10 +58,21 @@ def calibrate(
             lens_from = detect_videos(cameras_of(lens), plate, progress=progress, cache=kept)
             refuse_mirrored(lens_from, plate, "lens videos")
         lying = find_floor(floor, plate, progress, kept) if floor else None
-        rig = solve(seen, sizes, plate, floor=lying, lens_from=lens_from, progress=progress)
-    save_rig(rig, output)
+        views: list[CameraViews] = []
+        rig = solve(
+            seen,
+            sizes,
+            plate,
+            floor=lying,
+            lens_from=lens_from,
+            progress=progress,
+            on_views=views.extend,
+        )
+    save_rig(rig, output, views)
+    advice = advise(rig, views)
     if json:
-        write_json(rig_result(rig, output))
+        write_json({**rig_result(rig, output), "film_next": [a.text for a in advice]})
     else:
         show_rig(rig, output)
+        show_advice(advice)
     return 0 if rig.quality.accepted else REFUSED

@@ -8,20 +8,23 @@ from typing import Annotated
 
 import typer
 
+from calibration.advice import advise
 from calibration.board import Board
 from calibration.detect_cache import cache_folder
 from calibration.floor import place_floor
 from calibration.formats.door import FORMATS, read_rig, write_rig_as
+from calibration.quality import gate_limits
 from console.floor import find_floor
 from console.progress import counts
 from console.results import rig_result
-from console.tables import show_rig
+from console.tables import show_advice, show_rig
 from console.terminal import REFUSED, out, write_json
 from console.verbs.calibrate import BoardFile
 from console.verbs.options import AsJson, Cache
 from console.verbs.rig_check import check
 from lab.errors import LabError
-from lab.store import load_rig, save_rig
+from lab.store import load_rig, load_views, save_rig
+from report.rig_page import write_rig_page
 
 app = typer.Typer(
     help="Stored rigs, their floor, and the files of other systems.",
@@ -32,13 +35,39 @@ _Rig = Annotated[Path, typer.Argument(metavar="RIG.h5", help="The stored rig.")]
 
 
 @app.command("show")
-def show(rig: _Rig, json: AsJson = False) -> int:
-    """Show a rig's quality on one page."""
+def show(
+    rig: _Rig,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="A PDF to write: coverage and residuals of each camera, where they stand, what to "
+            "film next.",
+        ),
+    ] = None,
+    json: AsJson = False,
+) -> int:
+    """Show a rig's quality, and what to film next where it is poor."""
     stored = load_rig(rig)
+    views = load_views(rig)
+    advice = advise(stored, views)
+    if output is not None:
+        write_rig_page(
+            stored,
+            output,
+            views=views,
+            advice=[item.text for item in advice],
+            limits=gate_limits(max(max(camera.size_px) for camera in stored.cameras)),
+        )
     if json:
-        write_json(rig_result(stored, rig))
+        page = {} if output is None else {"page": str(output)}
+        write_json({**rig_result(stored, rig), "film_next": [a.text for a in advice], **page})
     else:
         show_rig(stored, rig)
+        show_advice(advice)
+        if output is not None:
+            out.print(f"page  {output}", markup=False)
     return 0 if stored.quality.accepted else REFUSED
 
 
@@ -92,7 +121,7 @@ def floor(
         heading=heading,
         thickness_m=thickness_mm / 1000,
     )
-    save_rig(placed, output)
+    save_rig(placed, output, load_views(rig))
     if json:
         write_json(rig_result(placed, output))
     else:

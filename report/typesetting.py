@@ -1,0 +1,54 @@
+"""Templates and plain values in, PDF/A out: the same values give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import typst
+
+_STANDARD = "a-2a"  # PDF/A-2, level A: kept for long, and readable by a screen reader
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
+
+
+def typeset(
+    templates: Sequence[str],
+    content: Mapping[str, Any],
+    moment: datetime,
+    pictures: Mapping[str, bytes] = _NOTHING,
+) -> bytes:
+    """Return the PDF that the first of the templates makes of the content.
+
+    Args:
+        templates: Names of Typst files of this package; the first one is the document.
+        content: Read by the template as content.json; no NaN.
+        moment: The file's date.
+        pictures: Further files beside the templates, by name.
+    """
+    package = resources.files("report")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        resources.as_file(package.joinpath("fonts")) as fonts,
+    ):
+        root = Path(folder)
+        for name in templates:
+            root.joinpath(name).write_bytes(package.joinpath(name).read_bytes())
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+        root.joinpath("content.json").write_text(text, encoding="utf-8")
+        for name, picture in pictures.items():
+            root.joinpath(name).write_bytes(picture)
+        return typst.compile(
+            root / templates[0],
+            root=root,
+            font_paths=[fonts],
+            ignore_system_fonts=True,
+            format="pdf",
+            pdf_standards=_STANDARD,
+            timestamp=moment,
+        )
