@@ -4,14 +4,18 @@ Counters read back from the recorded pixels against those that left the source; 
 out of the recorded films against the room that was rendered; the person, seen at the true times
 and stamped with the recorded ones, through `gaitlab process` against the truth.
 
-    python benchmarks/capture_session.py [--seconds 60] [--size 1280x720] [--rate 60] [--out DIR]
+    python benchmarks/capture_session.py [--seconds 60] [--size 1280x720] [--rate 60] [--raw]
+        [--out DIR]
+
+The person's cameras deliver JPEG, as many USB and GigE cameras do; with --raw the nodes encode
+every frame. The source runs within each node; its own CPU is measured apart, by playing it alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,83 +26,72 @@ from pathlib import Path
 import av
 import numpy as np
 import psutil
+from capture_scene import BOARD, POSES, board_images, drawn_counters, gaitlab, judge_rig
 
 from calibration.board import Board
-from capture.counter import read_counter
+from capture.cameras import CameraSettings
+from capture.driver import open_camera
+from capture.host_clock import HostClock
 from capture.index import read_index
+from capture.session import read_journal
 from capture.simulated import read_ledger
 from lab.points import Points3D
-from lab.pose import Pose
-from lab.store import load_rig, load_trial
-from simulation.board_path import board_path
-from simulation.images import render_plane
+from lab.store import load_trial
 from simulation.room import treadmill_room
 from simulation.truth import true_measures
 from simulation.views import observe
 from simulation.walker import simulate, standing
 
-BOARD = """[board]
-name = "bench"
-columns = 5
-rows = 4
-square_mm = 220.0
-marker_ratio = 0.7727
-dictionary = "DICT_4X4_100"
-"""
-POSES = 40
 SPEED_M_S = 3.0
 
 
-def gaitlab(*words) -> tuple[int, dict]:
-    """Run a verb as a user does; its exit status and its --json."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from console.cli import run; run()", *map(str, words), "--json"],
-        capture_output=True, text=True, timeout=1200,
-    )  # fmt: skip
-    if not done.stdout.strip():
-        raise SystemExit(done.stderr)
-    return done.returncode, json.loads(done.stdout)
-
-
 def film(room, folder: Path, board: Board) -> None:
-    """Render the board moved about, and lying on the floor, with every camera."""
-    rng = np.random.default_rng(1)
-    texture = board.image(60)
-    moved = board_path(
-        POSES, ((-0.8, 0.8), (-0.7, 0.7), (0.4, 1.6)), room.cameras, board.size_m, rng
+    """Write the films that the simulated cameras play, without loss."""
+    films: dict[Path, list[np.ndarray]] = {}
+    for scene, camera, image in board_images(room, board):
+        films.setdefault(folder / scene / f"{camera}.mkv", []).append(image)
+    for path, images in films.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("ffv1", rate=5)
+            stream.height, stream.width = images[0].shape
+            stream.pix_fmt = "gray"
+            stream.time_base = Fraction(1, 5)
+            for k, image in enumerate(images):
+                frame = av.VideoFrame.from_ndarray(image, format="gray")
+                frame.pts = k
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+
+
+def source_cpu(delivers: str, size, rate: float, seconds: float = 3.0) -> float:
+    """Share of one core that the simulated camera takes by itself."""
+    options = {"delivers": delivers}
+    camera = open_camera(
+        CameraSettings(name="c", driver="simulated", size_px=size, rate_hz=rate, options=options),
+        HostClock(),
     )
-    lying = Pose(np.diag([1.0, -1.0, -1.0]), np.zeros(3))
-    for scene, poses in (("board", moved), ("floor", [lying] * 4)):
-        for camera in room.cameras:
-            path = folder / scene / f"{camera.name}.mkv"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with av.open(str(path), "w") as container:
-                stream = container.add_stream("ffv1", rate=5)
-                stream.width, stream.height = camera.size_px
-                stream.pix_fmt = "gray"
-                stream.time_base = Fraction(1, 5)
-                for k, pose in enumerate(poses):
-                    image = render_plane(
-                        texture, board.size_m, pose, camera, blur_px=0.7, noise=2.0, rng=rng
-                    )
-                    frame = av.VideoFrame.from_ndarray(image, format="gray")
-                    frame.pts = k
-                    container.mux(stream.encode(frame))
-                container.mux(stream.encode())
+    camera.start()
+    began, cpu = time.monotonic(), time.process_time()
+    while time.monotonic() - began < seconds:
+        camera.grab(1.0)
+    share = (time.process_time() - cpu) / (time.monotonic() - began)
+    camera.close()
+    return share
 
 
 class Nodes:
     """Four node processes that play one scene."""
 
-    def __init__(self, work: Path, scene: str, names, size, rate: float, films: Path | None):
+    def __init__(self, work: Path, scene: str, names, size, rate: float, delivers: str):
         self.scene, self.processes, self.addresses, self.ledgers = scene, [], {}, {}
         epoch = time.monotonic_ns()
         for i, name in enumerate(names):
             folder = work / "nodes" / f"{scene}-{name}"
             folder.mkdir(parents=True)
             self.ledgers[name] = folder / "ledger"
-            played = f'frames = "{films / (name + ".mkv")}"\n' if films else ""
-            delivers = "raw" if films else "mjpeg"
+            films = work / "films" / scene / f"{name}.mkv"
+            played = f'frames = "{films}"\n' if films.exists() else ""
             (folder / "cameras.toml").write_text(
                 f'[cameras.{name}]\ndriver = "simulated"\nnode = "node{i}"\nrate_hz = {rate}\n'
                 f"size_px = [{size[0]}, {size[1]}]\n[cameras.{name}.options]\n{played}"
@@ -135,8 +128,7 @@ class Nodes:
 def count(take: Path, ledgers, start_ns: int, duration: float) -> None:
     """Say what became of the frames that left the sources within a take."""
     for name, ledger in ledgers.items():
-        with av.open(str(take / f"{name}.mkv")) as container:
-            seen = [read_counter(f.to_ndarray(format="gray")) for f in container.decode(video=0)]
+        seen = drawn_counters(take / f"{name}.mkv")
         unread = sum(c is None for c in seen)
         read = [c for c in seen if c is not None]
         margin = 30_000_000
@@ -153,9 +145,10 @@ def count(take: Path, ledgers, start_ns: int, duration: float) -> None:
         )
 
 
-def session_file(out: Path) -> dict:
-    lines = [json.loads(x) for x in (out / "session.jsonl").read_text().splitlines() if x]
-    return {x["trial"].rsplit("-", 1)[0]: x for x in lines if x["event"] == "recorded"}
+def taken(out: Path) -> dict:
+    """Return what the session's journal says of every take."""
+    done = [c for event, c in read_journal(out / "session.jsonl") if event == "recorded"]
+    return {c["trial"].rsplit("-", 1)[0]: c for c in done}
 
 
 def person_keypoints(out: Path, name: str, person, room, ledgers, noise_px: float) -> None:
@@ -166,7 +159,7 @@ def person_keypoints(out: Path, name: str, person, room, ledgers, noise_px: floa
         stated = {}
         for row in csv.DictReader(file):
             stated.setdefault(row["camera"], []).append(float(row["t"]))
-    start = session_file(out)[name]["start_lab_ns"]
+    start = taken(out)[name]["start_lab_ns"]
     text = (folder / "trial.toml").read_text()
     for camera in room.cameras:
         left = dict(read_ledger(ledgers[camera.name]))
@@ -199,75 +192,72 @@ def observe_at(person, room, camera, times, noise_px, rng):
     return next(k for k in seen if k.camera == camera.name)
 
 
-def run(work: Path, seconds: float, size, rate: float) -> None:
-    room = treadmill_room(4)
-    names = [c.name for c in room.cameras]
-    work.mkdir(parents=True, exist_ok=True)
-    board_file = work / "board.toml"
-    board_file.write_text(BOARD)
-    film(room, work / "films", Board.from_toml(board_file))
-    out = work / "session"
-    sizes = room.cameras[0].size_px
+def capture(work: Path, nodes: Nodes, *takes: str) -> Path:
+    """Run `gaitlab capture` with a plan and say what it said; the session's folder."""
+    plan = work / f"plan-{nodes.scene}.toml"
+    plan.write_text(
+        f'patient = "SIM"\nactivity = "run"\ntreadmill_speed_m_s = {SPEED_M_S}\n[nodes]\n'
+        + "".join(f'{n} = "{a}"\n' for n, a in nodes.addresses.items())
+        + "".join(takes)
+    )
+    # Node processes that are started anew begin with another clock each: another session.
+    out = work / f"session-{nodes.scene}"
+    rig = work / "calibration.h5"
+    status, result = gaitlab("capture", "--out", out, "--plan", plan, "--rig", rig)
+    print(f"gaitlab capture {nodes.scene}: status {status}")
+    for take in result["takes"]:
+        print(f"  {take['name']}: fit {take['fit']} {take['reasons']}")
+        print("   ", {k: round(v, 4) for k, v in take["figures"].items()})
+    for fault in result["faults"]:
+        print("  said:", fault)
+    return out
 
-    def capture(nodes: Nodes, *takes: str) -> dict:
-        plan = work / f"plan-{nodes.scene}.toml"
-        plan.write_text(
-            f'patient = "SIM"\nactivity = "run"\ntreadmill_speed_m_s = {SPEED_M_S}\n[nodes]\n'
-            + "".join(f'{n} = "{a}"\n' for n, a in nodes.addresses.items())
-            + "".join(takes)
-        )
-        # Node processes that are started anew begin with another clock each: another session.
-        where = out if nodes.scene == "person" else out.with_name(f"session-{nodes.scene}")
-        status, result = gaitlab(
-            "capture", "--out", where, "--plan", plan, "--rig", out / "calibration.h5"
-        )
-        print(f"gaitlab capture {nodes.scene}: status {status}")
-        for take in result["takes"]:
-            print(f"  {take['name']}: fit {take['fit']} {take['reasons']}")
-            print("   ", {k: round(v, 4) for k, v in take["figures"].items()})
-        for fault in result["faults"]:
-            print("  said:", fault)
-        return result
 
-    for scene, kind, length, hz in (("board", "calibrate", POSES / 5, 5), ("floor", "floor", 2, 5)):
-        nodes = Nodes(work, scene, names, sizes, hz, work / "films" / scene)
-        capture(nodes, f'[[take]]\nkind = "{kind}"\nseconds = {length}\n')
+def record_board(work: Path, names, size) -> None:
+    """Record the board and the floor, and make the rig of it."""
+    for scene, kind, seconds in (("board", "calibrate", POSES / 5), ("floor", "floor", 2)):
+        nodes = Nodes(work, scene, names, size, 5, "raw")
+        capture(work, nodes, f'[[take]]\nkind = "{kind}"\nseconds = {seconds}\n')
         nodes.end()
-    nodes = Nodes(work, "person", names, size, rate, None)
+    films = sorted((work / "session-board" / "calibrate").glob("*.mkv"))
+    floors = sorted((work / "session-floor" / "floor").glob("*.mkv"))
+    status, rig = gaitlab(
+        "calibrate", *films, "--board", work / "board.toml",
+        "--times", films[0].with_name("times.csv"),
+        *[w for f in floors for w in ("--floor", f)], "-o", work / "calibration.h5",
+    )  # fmt: skip
+    print(
+        f"gaitlab calibrate: status {status}, rmse {rig['rmse_px']:.3f} px, held out "
+        f"{rig['held_out']}, {rig['reasons']}"
+    )
+
+
+def record_person(work: Path, names, size, rate: float, seconds: float, delivers: str):
+    """Record a standing and a running trial; the session's folder and the ledgers."""
+    alone = source_cpu(delivers, size, rate)
+    nodes = Nodes(work, "person", names, size, rate, delivers)
     time.sleep(1)
     before, began = nodes.usage(), time.monotonic()
-    capture(
-        nodes, '[[take]]\nkind = "static"\nseconds = 2\n',
+    out = capture(
+        work, nodes, '[[take]]\nkind = "static"\nseconds = 2\n',
         f'[[take]]\nkind = "trial"\nname = "run1"\nseconds = {seconds}\n',
     )  # fmt: skip
     wall = time.monotonic() - began
+    print(f"the source alone: {100 * alone:.1f} % of one core a camera; load {os.getloadavg()[0]}")
     for name, (a, _), (b, memory) in zip(names, before, nodes.usage(), strict=True):
         print(f"  node of {name}: {100 * (b - a) / wall:.1f} % of one core, {memory:.0f} MB")
     nodes.end()
-    took = session_file(out)["run1"]
-    print(f"run1: {took['duration']:.2f} s of {size[0]}x{size[1]} at {rate:g} Hz, four cameras")
+    took = taken(out)["run1"]
+    print(f"run1: {took['duration']:.2f} s of {size[0]}x{size[1]} at {rate:g} Hz, {delivers}")
     count(out / "run1", nodes.ledgers, took["start_lab_ns"], took["duration"])
+    return out, nodes.ledgers
 
-    films = sorted((out.with_name("session-board") / "calibrate").glob("*.mkv"))
-    floors = [
-        w
-        for f in sorted((out.with_name("session-floor") / "floor").glob("*.mkv"))
-        for w in ("--floor", f)
-    ]
-    status, rig = gaitlab(
-        "calibrate", *films, "--board", board_file, "--times", films[0].with_name("times.csv"),
-        *floors, "-o", out / "calibration.h5",
-    )  # fmt: skip
-    print(f"gaitlab calibrate: status {status}, rmse {rig.get('rmse_px')}, {rig.get('reasons')}")
-    found = load_rig(out / "calibration.h5")
-    for true, got in zip(room.cameras, found.cameras, strict=True):
-        a, b = true.cam_from_lab.inverse(), got.cam_from_lab.inverse()
-        print(f"  {true.name}: {1e3 * np.linalg.norm(a.translation - b.translation):.1f} mm away")
-    person = simulate(
-        "run", speed_m_s=SPEED_M_S, treadmill=True, duration_s=min(seconds, 20.0), seed=1
-    )
-    person_keypoints(out, "static", standing(duration_s=2.0), room, nodes.ledgers, 1.0)
-    person_keypoints(out, "run1", person, room, nodes.ledgers, 1.0)
+
+def process_person(out: Path, room, ledgers, seconds: float) -> None:
+    """Process what a detector would have seen, against the truth."""
+    person = simulate("run", speed_m_s=SPEED_M_S, treadmill=True, duration_s=seconds, seed=1)
+    person_keypoints(out, "static", standing(duration_s=2.0), room, ledgers, 1.0)
+    person_keypoints(out, "run1", person, room, ledgers, 1.0)
     status, result = gaitlab("process", out / "run1")
     print(f"gaitlab process: status {status}, accepted {result['accepted']}, {result['reasons']}")
     print("  ", {k: v for k, v in result["quality"].items() if "sync" in k or "lost" in k})
@@ -283,16 +273,32 @@ def run(work: Path, seconds: float, size, rate: float) -> None:
     print(f"  share within 1.96 sigma {np.mean(np.array(score) < 1.96):.2f} of {len(score)}")
 
 
+def run(work: Path, seconds: float, size, rate: float, delivers: str) -> None:
+    room = treadmill_room(4)
+    names = [c.name for c in room.cameras]
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "board.toml").write_text(BOARD)
+    board = Board.from_toml(work / "board.toml")
+    if not (work / "calibration.h5").exists():
+        film(room, work / "films", board)
+        record_board(work, names, room.cameras[0].size_px)
+    print(" ", judge_rig(work / "calibration.h5", room, board))
+    out, ledgers = record_person(work, names, size, rate, seconds, delivers)
+    process_person(out, room, ledgers, min(seconds, 20.0))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--size", default="1280x720")
     parser.add_argument("--rate", type=float, default=60.0)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--raw", action="store_true", help="the nodes encode")
+    parser.add_argument("--out", type=Path, help="kept; a rig that is there is used again")
     given = parser.parse_args()
     wanted = tuple(int(v) for v in given.size.split("x"))
+    asked = (given.seconds, wanted, given.rate, "raw" if given.raw else "mjpeg")
     if given.out:
-        run(given.out, given.seconds, wanted, given.rate)
+        run(given.out, *asked)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            run(Path(folder), given.seconds, wanted, given.rate)
+            run(Path(folder), *asked)

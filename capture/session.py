@@ -225,7 +225,7 @@ class Session:
     def unfinished(self) -> list[tuple[Take, dict[str, str]]]:
         """Return takes of earlier runs that were begun and are not collected, with their notes."""
         begun: dict[str, tuple[Take, dict[str, str]]] = {}
-        for event, content in _read_journal(self.folder / JOURNAL):
+        for event, content in read_journal(self.folder / JOURNAL):
             trial = str(content["trial"])
             if event == "begun":
                 begun[trial] = (_take(content), dict(content.get("note", {})))
@@ -348,7 +348,7 @@ def _take(content: Mapping[str, object]) -> Take:
     )
 
 
-def _read_journal(path: Path) -> list[tuple[str, dict]]:
+def read_journal(path: Path) -> list[tuple[str, dict]]:
     """Return the journal's events; a line that was cut off is left out."""
     if not path.exists():
         return []

@@ -1,7 +1,6 @@
 """The lab's side on real node processes: what left the sources against what is in the lab."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import signal
@@ -17,7 +16,6 @@ import pytest
 from capture.collect import collect_trial, release_trial
 from capture.counter import read_counter
 from capture.landing import land_take
-from capture.session import Session
 from capture.simulated import read_ledger
 from capture.watch import NodeAddress
 from lab.errors import LabError
@@ -26,84 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LATENCY_S = 3e-3  # of the simulated camera: the same for all
 
 
-def _relay_module():
-    spec = importlib.util.spec_from_file_location("relay", ROOT / "benchmarks" / "relay.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-relay = _relay_module()
-
-
-def cameras_toml(folder, *names, epoch_ns, rate=60, faults=""):
-    text = ""
-    for name in names:
-        text += (
-            f'[cameras.{name}]\ndriver = "simulated"\nsize_px = [336, 32]\nrate_hz = {rate}\n'
-            f'[cameras.{name}.options]\ndelivers = "mjpeg"\nepoch_ns = {epoch_ns}\n'
-            f"ledger = {json.dumps(str(folder / (name + '.ledger')))}\n"
-        )
-        if faults:
-            text += f"faults = {{ {faults} }}\n"
-    return text
-
-
-@pytest.fixture
-def lab(start_node, tmp_path):
-    """Nodes and a session with them; `say` is what the operator heard."""
-    sessions, relays = [], []
-    epoch_ns = time.monotonic_ns()
-
-    class Lab:
-        ledgers = tmp_path
-
-        def __init__(self):
-            self.heard = []
-
-        def node(self, name, *cameras, faults="", extra=(), rate=60):
-            text = cameras_toml(tmp_path, *cameras, epoch_ns=epoch_ns, faults=faults, rate=rate)
-            return start_node(text, name, extra)
-
-        def relay(self, node, **delays):
-            relays.append(relay.Relay(("127.0.0.1", node.port), **delays))
-            return relays[-1]
-
-        def session(self, **ports):
-            heard: list[str] = []
-            self.heard = heard
-            found = [NodeAddress(n, f"tcp://127.0.0.1:{p}") for n, p in ports.items()]
-            session = Session(found, tmp_path / "session", heard.append)
-            sessions.append(session)
-            session.open()
-            return session
-
-        def errors(self, take, landed):
-            """(frames,) s for each camera: stated time less true time."""
-            found = {}
-            for camera in landed.cameras:
-                left = dict(read_ledger(tmp_path / f"{camera.camera}.ledger"))
-                true = np.array([left[int(k)] + 1_000_000 for k in camera.index])
-                found[camera.camera] = camera.t - (true - take.start_lab_ns) * 1e-9
-            return found
-
-    yield Lab()
-    for session in sessions:
-        session.close()
-    for opened in relays:
-        opened.close()
-
-
 def counters(video):
     with av.open(str(video)) as container:
         return [read_counter(f.to_ndarray(format="gray")) for f in container.decode(video=0)]
-
-
-def left_source(lab, take, camera):
-    """Counters that left the source within the take, a period to spare at both ends."""
-    first = take.start_lab_ns + 20_000_000
-    last = take.start_lab_ns + int(take.duration * 1e9) - 20_000_000
-    return [k for k, t in read_ledger(lab.ledgers / f"{camera}.ledger") if first <= t <= last]
 
 
 def test_two_nodes_with_clocks_of_their_own_record_one_take(lab, tmp_path):
@@ -119,7 +42,7 @@ def test_two_nodes_with_clocks_of_their_own_record_one_take(lab, tmp_path):
         assert np.abs(error - LATENCY_S).max() < 3 * stated.sigma + stated.asymmetry + 0.3e-3
         in_file = counters(tmp_path / "walk1" / f"{camera}.mkv")
         assert in_file == [int(k) for k in stated.index]  # pixels and index agree, in order
-        assert set(left_source(lab, take, camera)) <= set(in_file)
+        assert set(lab.left(take, camera)) <= set(in_file)
     assert landed.figures["frame_sets_complete_share"] > 0.97
     # The nodes have given everything away, and only after it was here.
     assert not list(left.data.rglob("*.mkv"))
@@ -270,7 +193,7 @@ def test_a_cut_network_costs_no_frame_and_is_named(lab, tmp_path):
     assert any("has not answered" in s for s in lab.heard)
     assert any("answers again after" in s for s in lab.heard)
     assert landed.cameras[0].lost == 0
-    assert set(left_source(lab, take, "cam1")) <= {int(k) for k in landed.cameras[0].index}
+    assert set(lab.left(take, "cam1")) <= {int(k) for k in landed.cameras[0].index}
 
 
 def test_a_clock_set_by_an_hour_makes_the_trial_unfit_and_is_named(lab, tmp_path):
