@@ -108,14 +108,14 @@ def test_a_full_disk_ends_the_recording_and_keeps_what_was_before(lab, small_dis
 
     def enough():
         if not filled and (small_disk / "walk1" / "cam1.mkv").exists():
-            time.sleep(1.5)
+            time.sleep(3.0)
             filled.append(time.monotonic_ns())
             with contextlib.suppress(OSError), (small_disk / "other").open("wb", 0) as file:
                 while True:
                     file.write(bytes(1 << 20))
         return False
 
-    take = session.record("walk1", 3.0, enough=enough)
+    take = session.record("walk1", 4.0, enough=enough)
     (small_disk / "other").unlink()
     session.collect(take, tmp_path / "walk1")
     index, there = read_recording(tmp_path / "walk1" / "cam1.mkv")
