@@ -28,7 +28,7 @@ from calibration.board import Board
 from capture.recorder import read_recording
 from simulation.room import treadmill_room
 
-RATE_HZ = 4.0
+RATE_HZ = 1.0  # so slow that the cameras, which start one after the other, show one pose at a time
 
 
 def start_node(work: Path, scene: str, names: list[str], size: tuple[int, int]):
@@ -102,6 +102,23 @@ def compare(take: Path, stills: Path, names) -> None:
         )
 
 
+def times_by_counter(take: Path, names) -> Path:
+    """Write a times file after the cameras' counters.
+
+    The emulation knows no common trigger: its cameras start one after the other, up to 0.2 s apart,
+    and send no time of exposure. Pictures of one number show one pose of a board that is held
+    still; a trigger line would give them one time.
+    """
+    rows = ["camera,frame,t"]
+    for name in names:
+        index, there = read_recording(take / f"{name}.mkv")
+        counters = index.records["index"][:there].astype(int)
+        rows += [f"{name},{row},{k / RATE_HZ:.6f}" for row, k in enumerate(counters)]
+    path = take / "times-by-counter.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
 def main(work: Path) -> None:
     room = treadmill_room(4)
     names, size = [c.name for c in room.cameras], room.cameras[0].size_px
@@ -121,7 +138,7 @@ def main(work: Path) -> None:
     floors = [w for f in sorted(takes["floor"].glob("*.mkv")) for w in ("--floor", f)]
     status, rig = gaitlab(
         "calibrate", *sorted(takes["board"].glob("*.mkv")), "--board", board_file,
-        "--times", takes["board"] / "times.csv", *floors, "-o", work / "calibration.h5",
+        "--times", times_by_counter(takes["board"], names), *floors, "-o", work / "calibration.h5",
     )  # fmt: skip
     print(
         f"gaitlab calibrate: status {status}, accepted {rig['accepted']}, rmse "

@@ -119,6 +119,7 @@ Opener = Callable[[CameraSettings, HostClock], CameraDriver]
 # Modules by name: a driver's library is imported only when a camera needs it.
 _MODULES = {
     "simulated": "capture.simulated",
+    "played": "capture.played",
     "opencv": "capture.opencv",
     "basler": "capture.basler",
     "genicam": "capture.genicam",

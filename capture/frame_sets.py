@@ -7,7 +7,7 @@ frame number is never a time: frames are grouped by when they were exposed and b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -143,8 +143,27 @@ def place_camera(
         sigma=float(np.hypot(max(f.sigma(at).max() for f in used), from_device)),
         asymmetry=max(f.asymmetry for f in used),
         lost=index.lost,
-        late=_late(t, period, duration),
+        # Where a line triggers, it says when the trial begins and ends, not the order.
+        late=_late(t, period, duration) if index.header.trigger in ("free", "ptp") else 0,
     )
+
+
+def level_ends(cameras: Sequence[CameraTimes]) -> list[CameraTimes]:
+    """Count frames that a triggered camera lacks at the ends, where others on the line have them.
+
+    Args:
+        cameras: On one trigger line.
+    """
+    if not cameras:
+        return []
+    first, last = min(c.t[0] for c in cameras), max(c.t[-1] for c in cameras)
+    levelled = []
+    for camera in cameras:
+        period = _period(camera.t, camera.index)
+        lacking = [camera.t[0] - first, last - camera.t[-1]]
+        late = sum(round(v / period) for v in lacking) if np.isfinite(period) else 0
+        levelled.append(replace(camera, late=late))
+    return levelled
 
 
 def group_frames(cameras: Sequence[CameraTimes], tolerance: float | None = None) -> FrameSets:

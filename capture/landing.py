@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from capture.clock import ClockFit, NodeClock
-from capture.frame_sets import CameraTimes, Limits, judge, place_camera
+from capture.frame_sets import CameraTimes, Limits, judge, level_ends, place_camera
 from capture.recorder import read_recording
 from capture.session import Take
 from lab.atomic import write_atomically
@@ -52,6 +52,7 @@ def land_take(
     """
     placed: list[CameraTimes] = []
     reasons: list[str] = []
+    triggered: list[str] = []
     for node, cameras in take.cameras.items():
         for camera in cameras:
             video = folder / f"{camera}.mkv"
@@ -72,6 +73,10 @@ def land_take(
                 reasons.append(f"the times of {camera} run backwards: it is left out")
                 continue
             placed.append(times)
+            if index.header.trigger not in ("free", "ptp"):
+                triggered.append(camera)
+    level = {c.camera: c for c in level_ends([c for c in placed if c.camera in triggered])}
+    placed = [level.get(c.camera, c) for c in placed]
     if not placed:
         raise LabError(
             "no camera has a usable frame: " + "; ".join(reasons),

@@ -254,6 +254,13 @@ class Station:
         while not self._ending.is_set():
             shot = self._driver.grab(_GRAB_S)
             if shot is None:
+                # A camera on a trigger line may rest between trials.
+                take = self._take
+                expected = self.accepted.trigger in ("free", "ptp") or (
+                    take is not None and take.start_ns is not None
+                )
+                if not expected:
+                    heard = time.monotonic()
                 if not silent and time.monotonic() - heard > _SILENCE_S:
                     silent = True
                     self._tell(

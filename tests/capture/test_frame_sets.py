@@ -3,7 +3,14 @@ import pytest
 
 from capture.clock import ClockStep, NodeClock, fit_clock
 from capture.flash import brightness, find_step, measure_skew
-from capture.frame_sets import CameraTimes, Limits, group_frames, judge, place_camera
+from capture.frame_sets import (
+    CameraTimes,
+    Limits,
+    group_frames,
+    judge,
+    level_ends,
+    place_camera,
+)
 from capture.index import RECORD_TYPE, Index, IndexHeader
 from lab.errors import LabError
 
@@ -154,3 +161,11 @@ def test_no_flash_is_no_measurement():
         brightness(dark[:3])
     with pytest.raises(LabError, match="two cameras"):
         measure_skew({}, {})
+
+
+def test_a_triggered_camera_that_missed_the_first_pulses_is_told_by_the_others():
+    cameras = [camera("a", T), camera("b", T[7:-2]), camera("c", T + 1e-4)]
+    levelled = level_ends(cameras)
+    assert [c.late for c in levelled] == [0, 9, 0]
+    assert any("b lost 9 of 600" in r for r in judge(levelled, CLOCKS, START)[1])
+    assert level_ends([]) == []
