@@ -25,7 +25,7 @@ square_mm = 220.0
 marker_ratio = 0.7727
 dictionary = "DICT_4X4_100"
 """
-POSES = 40
+POSES = 60
 LYING = 4  # frames of the board on the floor
 
 
