@@ -206,8 +206,11 @@ def _summarise(cycles: CycleValues, draws: int) -> Measure:
         plus, minus = means[1 : 1 + draws], means[1 + draws :]
         # Few draws know sigma only roughly: widened so that 1.96 of it is Student's 95 %.
         student = float(stdtrit(draws, 0.975)) / 1.96
-        sigma = student * float(np.sqrt(np.mean(((plus - minus) / 2) ** 2)))
-        value -= float(np.mean((plus + minus) / 2) - means[0])
+        # A value read at a corner or a peak is bent by noise as well as moved by it: what the mean
+        # of a pair scatters belongs to the error, too.
+        bent = (plus + minus) / 2 - means[0]
+        sigma = student * float(np.sqrt(np.mean(((plus - minus) / 2) ** 2) + np.var(bent)))
+        value -= float(np.mean(bent))
     n = cycles.values.shape[1]
     definition = cycles.definition
     return Measure(
