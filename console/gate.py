@@ -8,6 +8,7 @@ from analysis.sanity import check_frame
 from analysis.walk import WalkAnalysis
 from lab.points import Points3D
 from lab.rig import Rig
+from lab.trial import NOTED
 
 _MAX_MISSING = 0.5
 _MAX_REJECTED = 0.35
@@ -27,7 +28,8 @@ def judge_trial(
     """Judge a trial.
 
     Returns:
-        Whether it is accepted, and the reasons and notes, a line each: reasons for refusal first.
+        Whether it is accepted, and the reasons for refusal and the notes, a line each; in a refused
+        trial the notes come last and are marked as such (`NOTED`).
     """
     refusals = list(analysis.refusals)
     notes = list(analysis.notes)
@@ -70,7 +72,9 @@ def judge_trial(
         notes.extend(sanity.notes)
     if not analysis.cycles:
         notes.append("no complete gait cycle was found, so no measure over cycles is given")
-    return not refusals, (*refusals, *notes)
+    if refusals:
+        return False, (*refusals, *(f"{NOTED} {note}" for note in notes))
+    return True, tuple(notes)
 
 
 def _check_turn(quality: Mapping[str, float]) -> tuple[list[str], list[str]]:

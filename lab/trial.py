@@ -9,6 +9,9 @@ from lab.gait import Curves, Cycle, Event, Measure
 from lab.points import Keypoints2D, Points3D
 from lab.rig import Rig
 
+# Opens each line of a refused trial's reasons that is a note and no reason for the refusal.
+NOTED = "noted besides:"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InputFile:

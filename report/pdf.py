@@ -12,7 +12,7 @@ import cv2
 
 from lab.errors import LabError
 from lab.gait import SIDES
-from lab.trial import Trial
+from lab.trial import NOTED, Trial
 from report.cycles import side_cycles
 from report.figures import planes
 from report.files import replace_file
@@ -87,7 +87,7 @@ def _state(trial: Trial, refused: list[str]) -> dict[str, str]:
 def _banner(refused: list[str]) -> dict[str, Any] | None:
     if not refused:
         return None
-    shown = [_shortened(r, _REASON_LENGTH) for r in refused]
+    shown = [_shortened(r, _REASON_LENGTH) for r in refused if not r.casefold().startswith(NOTED)]
     if len(shown) > _REASONS_ON_EVERY_PAGE:
         left = len(shown) - _REASONS_ON_EVERY_PAGE + 1
         shown = [

@@ -185,6 +185,13 @@ def test_the_banner_is_on_every_page(make_trial, read, change, more, reason):
     assert "For discussion" not in texts[0]
 
 
+def test_a_note_in_a_refused_trial_is_no_cause(make_trial, read):
+    reasons = ("The belt's speed is wrong.", "noted besides: the path turns")
+    texts = page_texts(read(slim(make_trial(accepted=False, reasons=reasons))))
+    assert all("speed is wrong" in text for text in texts)
+    assert sum("path turns" in text for text in texts) == 1
+
+
 def test_no_banner_without_a_cause(full_texts):
     assert BANNER not in " ".join(full_texts)
 
