@@ -19,6 +19,7 @@ from console.verbs import (
     models,
     node,
     process,
+    registry,
     report,
     rig,
     trial,
@@ -45,6 +46,7 @@ app.command("capture")(capture.capture)
 app.command("process")(process.process)
 app.command("report")(report.report)
 app.command("export")(report.export_trial)
+app.add_typer(registry.app, name="registry")
 app.command("console")(later.console)
 app.command("doctor")(doctor.doctor)
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import importlib.resources
 from pathlib import Path
 
-from console.settings import TrialSettings
+from console.settings import RECORD, REPORT, TrialSettings
 from console.stills import make_stills
 from lab.store import save_trial
 from lab.trial import Trial
 from report.findings import read_findings
 from report.pdf import write_pdf
-
-RECORD = "trial.h5"
-REPORT = "report.pdf"
 
 
 def write_record(trial: Trial, folder: Path, settings: TrialSettings) -> tuple[Path, Path]:

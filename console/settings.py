@@ -11,6 +11,8 @@ from lab.errors import FileError, LabError
 
 TRIAL_FILE = "trial.toml"
 _LONGEST_READOUT_MS = 50.0
+RECORD = "trial.h5"
+REPORT = "report.pdf"
 
 TEMPLATE = """\
 # One trial of one person. Lines that begin with # are explanations, or settings left as they are.

@@ -25,6 +25,15 @@ TRIAL_FORMAT = "gaitlab.trial"
 RIG_FORMAT = "gaitlab.rig"
 SCHEMA = 1
 
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """The fields of a trial that say what became of it."""
+
+    accepted: bool
+    reasons: tuple[str, ...]
+
+
 _WORDS = {TRIAL_FORMAT: "trial", RIG_FORMAT: "rig"}
 _MAKE_AGAIN = {
     TRIAL_FORMAT: "Make it again with `gaitlab process` on the trial folder, or take it from a "
@@ -51,6 +60,16 @@ def load_trial(path: Path | str) -> Trial:
         FileError: When there is no such file, or it is not a whole and valid trial.
     """
     return _load(Path(path), TRIAL_FORMAT, Trial)
+
+
+def load_verdict(path: Path | str) -> tuple[bool, tuple[str, ...]]:
+    """Read whether a stored trial is accepted, and its reasons, without its data.
+
+    Raises:
+        FileError: As of `load_trial`.
+    """
+    verdict = _load(Path(path), TRIAL_FORMAT, _Verdict)
+    return verdict.accepted, verdict.reasons
 
 
 def save_rig(rig: Rig, path: Path | str, views: Sequence[CameraViews] = ()) -> None:

@@ -1,0 +1,266 @@
+"""A lab's folder: where its nodes, boards, rigs, sessions and takes are, and how each stands.
+
+    nodes.toml                              the camera computers (capture/discovery.py)
+    lab.toml                                what the lab states of itself; may be absent
+    boards/NAME.toml                        boards besides those that come with gaitlab
+    rigs/NAME/calibration.h5                a rig; its recordings calibrate/ and floor/ beside it
+    sessions/PATIENT/DATE/TAKE/trial.toml   a take's videos; trial.h5, report.pdf once processed
+
+Everything here is read from what exists, each time it is asked for: nothing is kept beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import msgspec
+
+from console.settings import RECORD, REPORT, TRIAL_FILE, TrialSettings, read_settings
+from lab.errors import FileError, LabError
+from lab.store import load_verdict
+
+LAB_FILE = "lab.toml"
+NODES_FILE = "nodes.toml"
+SESSIONS, RIGS, BOARDS = "sessions", "rigs", "boards"
+RIG_FILE = "calibration.h5"
+# Written by capture/session.py and capture/landing.py, which are long to import.
+JOURNAL, SYNC = "session.jsonl", "sync.json"
+
+
+class LabSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """lab.toml.
+
+    Attributes:
+        name: Of the lab.
+        registry: Address of the registry's database; empty for registry.db in the lab's folder.
+        board: Name of the board in use.
+        keys: Folder of this computer's keys; empty where all nodes are on this computer.
+        detector: What finds the person in captured videos, for [detect] of trial.toml.
+        rig_days: A rig older than this many days is to be made again.
+    """
+
+    name: str = ""
+    registry: str = ""
+    board: str = ""
+    keys: str = ""
+    detector: dict[str, str] = {}
+    rig_days: float = 7.0
+
+
+def lab_folder(stated: Path | None) -> Path:
+    """Return the lab's folder: as stated, GAITLAB_HOME, or ~/gaitlab."""
+    if stated is not None:
+        return stated
+    home = os.environ.get("GAITLAB_HOME")
+    return Path(home) if home else Path.home() / "gaitlab"
+
+
+def read_lab(folder: Path) -> LabSettings:
+    """Read lab.toml; what is not there has its usual value.
+
+    Raises:
+        FileError: When it is there and wrong.
+    """
+    path = folder / LAB_FILE
+    if not path.is_file():
+        return LabSettings()
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=LabSettings)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FileError(
+            f"is not a lab's settings ({error})".replace("`", ""),
+            where=str(path),
+            remedy="docs/console.md lists what may stand in it.",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class TakeState:
+    """How one take stands.
+
+    Attributes:
+        folder: The take's.
+        kind: static or trial.
+        state: recorded (not processed yet), unfit (its frames or clocks), accepted, refused, or
+            damaged.
+        reasons: Why not; or what to note.
+        figures: Of the recording, by name with unit suffix.
+        lost: Frames lost, of how many; by camera.
+        settings: None where trial.toml cannot be read.
+    """
+
+    folder: Path
+    kind: str
+    state: str
+    reasons: tuple[str, ...] = ()
+    figures: dict[str, float] = field(default_factory=dict)
+    lost: dict[str, tuple[int, int]] = field(default_factory=dict)
+    settings: TrialSettings | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return self.folder.name
+
+    @property
+    def record(self) -> Path:
+        """Its trial.h5, there or not."""
+        return self.folder / RECORD
+
+    @property
+    def report(self) -> Path:
+        """Its report.pdf, there or not."""
+        return self.folder / REPORT
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """How one session stands.
+
+    Attributes:
+        folder: Its folder.
+        patient: The code.
+        activity: Of its first take.
+        recorded: ISO 8601 of its first take.
+        takes: In the order they were recorded.
+        on_nodes: Names of takes that were begun and are not collected: they are on the nodes.
+    """
+
+    folder: Path
+    patient: str
+    activity: str
+    recorded: str
+    takes: tuple[TakeState, ...]
+    on_nodes: tuple[str, ...] = ()
+
+
+def take_state(folder: Path) -> TakeState:
+    """Say how a take stands, from its files."""
+    figures, lost, unfit = _read_sync(folder)
+    try:
+        settings = read_settings(folder)[0]
+    except LabError as error:
+        return TakeState(folder, "trial", "damaged", (str(error),), figures, lost)
+    kind = "static" if folder.name == "static" or folder.name == "standing" else "trial"
+    record = folder / RECORD
+    if record.is_file():
+        try:
+            accepted, reasons = load_verdict(record)
+        except LabError as error:
+            return TakeState(folder, kind, "damaged", (str(error),), figures, lost, settings)
+        state = "accepted" if accepted else "refused"
+        return TakeState(folder, kind, state, reasons, figures, lost, settings)
+    return TakeState(folder, kind, "unfit" if unfit else "recorded", unfit, figures, lost, settings)
+
+
+def session_state(folder: Path) -> SessionState | None:
+    """Say how a session stands; None where the folder holds no take and no journal."""
+    takes = [take_state(f.parent) for f in sorted(folder.glob(f"*/{TRIAL_FILE}"))]
+    takes.sort(key=lambda t: (t.settings.trial.recorded if t.settings else "", t.name))
+    waiting = tuple(_on_nodes(folder / JOURNAL))
+    if not takes and not waiting and not (folder / JOURNAL).is_file():
+        return None
+    first = next((t.settings.trial for t in takes if t.settings is not None), None)
+    moving = next((t.settings.trial for t in takes if t.settings and t.kind == "trial"), first)
+    return SessionState(
+        folder,
+        first.patient if first else folder.parent.name,
+        moving.activity if moving else "",
+        (first.recorded if first else "") or _day_of(folder),
+        tuple(takes),
+        waiting,
+    )
+
+
+def find_sessions(lab: Path) -> Iterator[SessionState]:
+    """Find every session of the lab, the newest first within a patient."""
+    for patient in sorted(_folders(lab / SESSIONS)):
+        for folder in sorted(_folders(patient), reverse=True):
+            state = session_state(folder)
+            if state is not None:
+                yield state
+
+
+def find_rigs(lab: Path) -> list[Path]:
+    """Return every rig of the lab, the newest first."""
+    found = [f / RIG_FILE for f in _folders(lab / RIGS) if (f / RIG_FILE).is_file()]
+    return sorted(found, key=lambda p: (p.stat().st_mtime, p), reverse=True)
+
+
+def new_session_folder(lab: Path, patient: str, day: date | None = None) -> Path:
+    """Return a folder for a new session of a patient; it does not exist yet."""
+    return _free(lab / SESSIONS / patient, (day or datetime.now(UTC).date()).isoformat())
+
+
+def new_rig_folder(lab: Path, day: date | None = None) -> Path:
+    """Return a folder for a new calibration; it does not exist yet."""
+    return _free(lab / RIGS, (day or datetime.now(UTC).date()).isoformat())
+
+
+def next_name(session: Path, stem: str) -> str:
+    """Return the first free name of a take: walk1, walk2, and so on."""
+    number = 1
+    while (session / f"{stem}{number}").exists():
+        number += 1
+    return f"{stem}{number}"
+
+
+def _free(parent: Path, stem: str) -> Path:
+    folder, number = parent / stem, 2
+    while folder.exists():
+        folder, number = parent / f"{stem}-{number}", number + 1
+    return folder
+
+
+def _folders(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    return [f for f in parent.iterdir() if f.is_dir() and not f.name.startswith(".")]
+
+
+def _day_of(folder: Path) -> str:
+    day = folder.name[:10]
+    try:
+        return date.fromisoformat(day).isoformat()
+    except ValueError:
+        return ""
+
+
+def _read_sync(
+    folder: Path,
+) -> tuple[dict[str, float], dict[str, tuple[int, int]], tuple[str, ...]]:
+    """Return figures, frames lost by camera, and why the take is unfit, as far as known."""
+    try:
+        content = json.loads((folder / SYNC).read_text(encoding="utf-8"))
+        figures = {str(k): float(v) for k, v in content["figures"].items()}
+        lost = {
+            str(name): (int(c["lost"]) + int(c["late"]), int(c["frames"]))
+            for name, c in content["cameras"].items()
+        }
+        reasons = () if content["fit"] else tuple(str(r) for r in content["reasons"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}, {}, ()
+    return figures, lost, reasons
+
+
+def _on_nodes(journal: Path) -> list[str]:
+    """Return the takes of a session's journal that were begun and not collected."""
+    if not journal.is_file():
+        return []
+    names: dict[str, str] = {}
+    for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            content = json.loads(line)
+            event, trial = str(content["event"]), str(content["trial"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        if event == "begun":
+            names[trial] = str(content.get("note", {}).get("name") or trial)
+        elif event in ("collected", "abandoned"):
+            names.pop(trial, None)
+    return list(names.values())
