@@ -68,6 +68,7 @@ def analyse_walk(
     markers: bool = False,
     standing: bool = False,
     events: tuple[Event, ...] | None = None,
+    change_events: Callable[[TimedEvents], TimedEvents] | None = None,
 ) -> WalkAnalysis:
     """Analyse one walk.
 
@@ -88,6 +89,8 @@ def analyse_walk(
         standing: Whether the person stands: then forward is where the pelvis faces, and no events
             are sought.
         events: Events found otherwise (an operator, a force plate), used instead of our own.
+        change_events: Changes the events found, in every replicate, before anything follows from
+            them (an operator's hand).
 
     Returns:
         The analysis.
@@ -119,6 +122,8 @@ def analyse_walk(
         timed = find_marker_events(t, body, len(raw_xyz), belt, activity)
     else:
         timed = find_events(t, body, raw_xyz, points.cov, belt, activity)
+    if change_events is not None:
+        timed = change_events(timed)
     indexed, left_out = build_cycles(timed.events, activity)
     notes.extend(left_out)
     if treadmill_speed is None and not turns and indexed:

@@ -31,7 +31,7 @@ from capture.host_clock import HostClock
 from capture.jpeg_source import CountedJpeg
 from lab.errors import FileError, LabError
 
-Source = Callable[[str, float], Image]
+Source = Callable[[str, float], Image | CountedJpeg]
 
 LEDGER = struct.Struct("<qq")  # counter, true time of the exposure's start in ns
 _DEVICE_ORIGIN_NS = 123_000_000_000  # a camera's clock begins somewhere of its own
@@ -89,7 +89,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SimulatedCamera:
-    """See the module. `source`, if any, is asked for the image of a camera at t (s since epoch)."""
+    """See the module. `source`, if any, is asked for the image of a camera at t (s since epoch).
+
+    A source whose images are JPEG already goes with delivers = "mjpeg".
+    """
 
     def __init__(
         self, settings: CameraSettings, clock: HostClock, source: Source | None = None
@@ -263,7 +266,10 @@ class SimulatedCamera:
         if self._jpegs:
             return self._jpegs[counter % len(self._jpegs)].with_counter(counter)
         if self._source is not None:
-            image = self._source(self._settings.name, counter / self._rate).copy()
+            given = self._source(self._settings.name, counter / self._rate)
+            if isinstance(given, CountedJpeg):
+                return given.with_counter(counter)
+            image = given.copy()
         else:
             image = self._images[counter % len(self._images)].copy()
         draw_counter(image, counter)

@@ -13,9 +13,9 @@ from console.verbs import (
     board,
     calibrate,
     capture,
+    console,
     demo,
     doctor,
-    later,
     models,
     node,
     process,
@@ -47,7 +47,7 @@ app.command("process")(process.process)
 app.command("report")(report.report)
 app.command("export")(report.export_trial)
 app.add_typer(registry.app, name="registry")
-app.command("console")(later.console)
+app.command("console")(console.console)
 app.command("doctor")(doctor.doctor)
 
 

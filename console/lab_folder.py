@@ -17,10 +17,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from console.settings import RECORD, REPORT, TRIAL_FILE, TrialSettings, read_settings
+from lab.atomic import write_atomically
 from lab.errors import FileError, LabError
 from lab.store import load_verdict
 
@@ -30,6 +32,7 @@ SESSIONS, RIGS, BOARDS = "sessions", "rigs", "boards"
 RIG_FILE = "calibration.h5"
 # Written by capture/session.py and capture/landing.py, which are long to import.
 JOURNAL, SYNC = "session.jsonl", "sync.json"
+LEFT_OUT = "left-out.txt"
 
 
 class LabSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,8 +89,8 @@ class TakeState:
     Attributes:
         folder: The take's.
         kind: static or trial.
-        state: recorded (not processed yet), unfit (its frames or clocks), accepted, refused, or
-            damaged.
+        state: recorded (not processed yet), unfit (its frames or clocks), accepted, refused,
+            damaged, or left out (by the operator).
         reasons: Why not; or what to note.
         figures: Of the recording, by name with unit suffix.
         lost: Frames lost, of how many; by camera.
@@ -147,6 +150,9 @@ def take_state(folder: Path) -> TakeState:
     except LabError as error:
         return TakeState(folder, "trial", "damaged", (str(error),), figures, lost)
     kind = "static" if folder.name == "static" or folder.name == "standing" else "trial"
+    if (folder / LEFT_OUT).is_file():
+        reason = (folder / LEFT_OUT).read_text(encoding="utf-8", errors="replace").strip()
+        return TakeState(folder, kind, "left out", (reason,), figures, lost, settings)
     record = folder / RECORD
     if record.is_file():
         try:
@@ -162,7 +168,7 @@ def session_state(folder: Path) -> SessionState | None:
     """Say how a session stands; None where the folder holds no take and no journal."""
     takes = [take_state(f.parent) for f in sorted(folder.glob(f"*/{TRIAL_FILE}"))]
     takes.sort(key=lambda t: (t.settings.trial.recorded if t.settings else "", t.name))
-    waiting = tuple(_on_nodes(folder / JOURNAL))
+    waiting = tuple(_on_nodes(folder))
     if not takes and not waiting and not (folder / JOURNAL).is_file():
         return None
     first = next((t.settings.trial for t in takes if t.settings is not None), None)
@@ -175,6 +181,16 @@ def session_state(folder: Path) -> SessionState | None:
         tuple(takes),
         waiting,
     )
+
+
+def leave_out(take: Path, reason: str) -> None:
+    """Leave a take out of processing and report; nothing of it is deleted."""
+    write_atomically(take / LEFT_OUT, f"{reason.strip()}\n".encode())
+
+
+def take_in(take: Path) -> None:
+    """Take a take in again that was left out."""
+    (take / LEFT_OUT).unlink(missing_ok=True)
 
 
 def find_sessions(lab: Path) -> Iterator[SessionState]:
@@ -248,17 +264,26 @@ def _read_sync(
     return figures, lost, reasons
 
 
-def _on_nodes(journal: Path) -> list[str]:
-    """Return the takes of a session's journal that were begun and not collected."""
-    if not journal.is_file():
+def read_journal(session: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return the events of a session's journal, each with its content; torn lines are left out."""
+    path = session / JOURNAL
+    if not path.is_file():
         return []
-    names: dict[str, str] = {}
-    for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+    events = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             content = json.loads(line)
-            event, trial = str(content["event"]), str(content["trial"])
+            events.append((str(content["event"]), {**content, "trial": str(content["trial"])}))
         except (ValueError, KeyError, TypeError):
             continue
+    return events
+
+
+def _on_nodes(session: Path) -> list[str]:
+    """Return the takes of a session that were begun and not collected."""
+    names: dict[str, str] = {}
+    for event, content in read_journal(session):
+        trial = content["trial"]
         if event == "begun":
             names[trial] = str(content.get("note", {}).get("name") or trial)
         elif event in ("collected", "abandoned"):

@@ -14,6 +14,7 @@ from analysis.plug_in_gait import plug_in_gait
 from analysis.walk import WalkAnalysis, analyse_walk
 from console.detection import Progress as FrameProgress
 from console.draws import draw_errors
+from console.event_edits import apply_edits, edit_files, read_edits
 from console.gate import judge_trial
 from console.keypoints import TrialKeypoints, take_keypoints
 from console.provenance import trace
@@ -90,6 +91,7 @@ def process_folder(
     smoother = Smoother(done.points, max_gap_s=settings.analysis.max_gap_s)
     progress("measuring")
     errors = draw_errors(done.points, done.rig, done.by_rig, settings.analysis.draws, _SEED)
+    edits, missed = read_edits(folder), []
     analysis = analyse_walk(
         done.points,
         smoother.apply,
@@ -98,6 +100,7 @@ def process_folder(
         errors=errors,
         markers=settings.markers is not None,
         standing=standing,
+        change_events=apply_edits(edits, missed) if edits else None,
     )
     measures, static = analysis.measures, {}
     if settings.trial.static:
@@ -121,6 +124,7 @@ def process_folder(
             treadmill_speed=settings.trial.treadmill_speed_m_s,
             errors=None,
             standing=standing,
+            change_events=apply_edits(edits, []) if edits else None,
         )
         quality["camera_turned_effect_deg"] = _largest_change_deg(analysis, better)
     accepted, reasons = judge_trial(
@@ -130,6 +134,7 @@ def process_folder(
         quality,
         treadmill=settings.trial.treadmill_speed_m_s is not None and not standing,
     )
+    reasons = (*reasons, *missed, *(e.words for e in edits))
     if unfit:
         accepted, reasons = False, (*unfit, *reasons)
     return Trial(
@@ -154,7 +159,7 @@ def process_folder(
         quality=quality,
         provenance=trace(
             folder,
-            [folder / TRIAL_FILE, *sync_files(folder), *done.files],
+            [folder / TRIAL_FILE, *edit_files(folder), *sync_files(folder), *done.files],
             "\n".join([text.rstrip("\n"), *done.notes, ""]),
         ),
     )

@@ -9,8 +9,8 @@ from console.settings import RECORD, REPORT, TrialSettings
 from console.stills import make_stills
 from lab.store import save_trial
 from lab.trial import Trial
-from report.findings import read_findings
-from report.pdf import write_pdf
+from report.findings import FindingText, read_findings
+from report.pdf import write_pages, write_pdf
 
 
 def write_record(trial: Trial, folder: Path, settings: TrialSettings) -> tuple[Path, Path]:
@@ -37,8 +37,23 @@ def write_report(
 ) -> None:
     """Write the page of a trial, with stills where its videos are at hand."""
     stills = [] if folder is None or settings is None else make_stills(trial, folder, settings)
+    write_pdf(trial, path, stills=stills, findings_text=_findings(), previous=previous)
+
+
+def write_page_pictures(
+    trial: Trial,
+    into: Path,
+    folder: Path | None = None,
+    settings: TrialSettings | None = None,
+    previous: Trial | None = None,
+) -> list[Path]:
+    """Write each page of a trial's report as a picture, to look at before it is printed."""
+    stills = [] if folder is None or settings is None else make_stills(trial, folder, settings)
+    return write_pages(trial, into, stills=stills, findings_text=_findings(), previous=previous)
+
+
+def _findings() -> dict[str, FindingText]:
     with importlib.resources.as_file(
         importlib.resources.files("configs") / "norms" / "findings.toml"
     ) as findings:
-        texts = read_findings(findings)
-    write_pdf(trial, path, stills=stills, findings_text=texts, previous=previous)
+        return read_findings(findings)

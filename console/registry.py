@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import (
     Engine,
@@ -348,12 +349,12 @@ def _let_writers_wait(engine: Engine) -> None:
         return
 
     @event.listens_for(engine, "connect")
-    def _connect(connection: object, _: object) -> None:
-        connection.isolation_level = None  # type: ignore[attr-defined]
+    def _connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None
 
     @event.listens_for(engine, "begin")
-    def _begin(connection: object) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # type: ignore[attr-defined]
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _user() -> str:

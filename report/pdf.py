@@ -22,7 +22,7 @@ from report.quality import quality
 from report.stills import Still
 from report.summary import summary
 from report.tables import changes, references, spatiotemporal, standing, values, withheld
-from report.typesetting import typeset
+from report.typesetting import typeset, typeset_pages
 from report.words import sentence
 
 _TEMPLATES = ("report.typ", "style.typ", "plots.typ", "pages.typ")
@@ -209,3 +209,35 @@ def write_pdf(
     pictures = {f"still{i}.jpg": _jpeg(still) for i, still in enumerate(stills)}
     pdf = typeset(_TEMPLATES, content, _timestamp(trial), pictures)
     replace_file(Path(path), lambda beside: beside.write_bytes(pdf))
+
+
+def write_pages(
+    trial: Trial,
+    folder: Path | str,
+    *,
+    stills: Sequence[Still] = (),
+    findings_text: Mapping[str, FindingText] | None = None,
+    previous: Trial | None = None,
+    dpi: float = 110.0,
+) -> list[Path]:
+    """Write each page of the report as a PNG, page-1.png and so on; older ones are removed.
+
+    The pages are set from the same template and content as `write_pdf` sets them.
+
+    Raises:
+        LabError, FileError: As of `write_pdf`.
+    """
+    content = page_content(trial, stills=stills, findings_text=findings_text, previous=previous)
+    pictures = {f"still{i}.jpg": _jpeg(still) for i, still in enumerate(stills)}
+    pages = typeset_pages(_TEMPLATES, content, pictures, dpi)
+    into = Path(folder)
+    into.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, page in enumerate(pages, start=1):
+        path = into / f"page-{number}.png"
+        replace_file(path, lambda beside, page=page: beside.write_bytes(page))
+        paths.append(path)
+    for old in into.glob("page-*.png"):
+        if old not in paths:
+            old.unlink()
+    return paths

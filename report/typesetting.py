@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -31,6 +32,42 @@ def typeset(
         moment: The file's date.
         pictures: Further files beside the templates, by name.
     """
+    with _laid_out(templates, content, pictures) as (root, fonts):
+        return typst.compile(
+            root / templates[0],
+            root=root,
+            font_paths=[fonts],
+            ignore_system_fonts=True,
+            format="pdf",
+            pdf_standards=_STANDARD,
+            timestamp=moment,
+        )
+
+
+def typeset_pages(
+    templates: Sequence[str],
+    content: Mapping[str, Any],
+    pictures: Mapping[str, bytes] = _NOTHING,
+    dpi: float = 110.0,
+) -> list[bytes]:
+    """Return each page of what `typeset` makes, as a PNG."""
+    with _laid_out(templates, content, pictures) as (root, fonts):
+        made = typst.compile(
+            root / templates[0],
+            root=root,
+            font_paths=[fonts],
+            ignore_system_fonts=True,
+            format="png",
+            ppi=dpi,
+        )
+    return [made] if isinstance(made, bytes) else list(made or ())
+
+
+@contextmanager
+def _laid_out(
+    templates: Sequence[str], content: Mapping[str, Any], pictures: Mapping[str, bytes]
+) -> Iterator[tuple[Path, Path]]:
+    """Put everything into a folder for a while; that folder, and that of the fonts."""
     package = resources.files("report")
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -43,12 +80,4 @@ def typeset(
         root.joinpath("content.json").write_text(text, encoding="utf-8")
         for name, picture in pictures.items():
             root.joinpath(name).write_bytes(picture)
-        return typst.compile(
-            root / templates[0],
-            root=root,
-            font_paths=[fonts],
-            ignore_system_fonts=True,
-            format="pdf",
-            pdf_standards=_STANDARD,
-            timestamp=moment,
-        )
+        yield root, fonts

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from console.records import RECORD, write_report
+from console.records import RECORD, write_page_pictures, write_report
 from console.settings import TRIAL_FILE, read_settings
 from console.terminal import REFUSED, out, write_json
 from console.verbs.options import AsJson
@@ -23,6 +23,9 @@ def report(
     previous: Annotated[
         Path | None, typer.Option(help="An earlier visit's trial.h5 to compare with.")
     ] = None,
+    pages: Annotated[
+        bool, typer.Option("--pages", help="OUTPUT is a folder: a PNG of each page instead.")
+    ] = False,
     json: AsJson = False,
 ) -> int:
     """Write the report again from the stored trial."""
@@ -31,7 +34,15 @@ def report(
     at_hand = trial.name == RECORD and (folder / TRIAL_FILE).is_file()
     settings = read_settings(folder)[0] if at_hand else None
     before = None if previous is None else load_trial(previous)
-    write_report(stored, output, folder if at_hand else None, settings, before)
+    beside = folder if at_hand else None
+    if pages:
+        files = write_page_pictures(stored, output, beside, settings, before)
+        if json:
+            write_json({"pages": [str(f) for f in files], "accepted": stored.accepted})
+        else:
+            out.print("\n".join(str(f) for f in files), markup=False)
+        return 0 if stored.accepted else REFUSED
+    write_report(stored, output, beside, settings, before)
     if json:
         write_json({"report": str(output), "accepted": stored.accepted})
     else:

@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
-from console.settings import TEMPLATE, TRIAL_FILE
+from console.event_edits import add_edit
+from console.lab_folder import leave_out, take_in
+from console.settings import RECORD, TEMPLATE, TRIAL_FILE
 from console.terminal import out, write_json
 from console.verbs.options import AsJson
 from lab.errors import LabError
+from lab.store import load_trial
 
 app = typer.Typer(help="Trial folders.", no_args_is_help=True, rich_markup_mode=None)
+_NEAR_S = 0.02
 
 
 @app.command("new")
@@ -39,6 +43,52 @@ def new(
     return 0
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `new` a verb of its own although it is the only one."""
+@app.command("event")
+def event(
+    folder: Annotated[Path, typer.Argument(help="The processed trial's folder.")],
+    side: Annotated[str, typer.Option(help="left or right.")],
+    kind: Annotated[str, typer.Option(help="foot_strike or foot_off.")],
+    at: Annotated[float, typer.Option(help="Where it was found, s.")],
+    reason: Annotated[str, typer.Option(help="Why it is changed; it stands in the report.")],
+    to: Annotated[float | None, typer.Option(help="Where it is; without it, left out.")] = None,
+    json: AsJson = False,
+) -> int:
+    """Move an event or leave it out, with a reason; gaitlab process then goes by it."""
+    near = [
+        e
+        for e in load_trial(folder / RECORD).events
+        if (e.side, e.kind) == (side, kind) and abs(e.t - at) <= _NEAR_S
+    ]
+    if not near:
+        raise LabError(
+            f"there is no {side} {kind} within {_NEAR_S * 1000:.0f} ms of {at:.3f} s",
+            where=str(folder),
+            remedy="gaitlab export --to csv lists the events.",
+        )
+    edits = add_edit(folder, min(near, key=lambda e: abs(e.t - at)), reason, to)
+    if json:
+        write_json({"edits": [e.words for e in edits]})
+    else:
+        out.print(f"{edits[-1].words}\nnow run gaitlab process {folder}", markup=False)
+    return 0
+
+
+@app.command("leave-out")
+def leave_out_of_report(
+    folder: Annotated[Path, typer.Argument(help="The trial's folder.")],
+    reason: Annotated[str, typer.Option(help="Why; kept with the trial.")] = "",
+    back: Annotated[bool, typer.Option("--back", help="Take it in again.")] = False,
+    json: AsJson = False,
+) -> int:
+    """Leave a trial out of what the console processes and reports; nothing is deleted."""
+    if not (folder / TRIAL_FILE).is_file():
+        raise LabError("there is no trial.toml", where=str(folder))
+    if back:
+        take_in(folder)
+    else:
+        leave_out(folder, reason or "left out")
+    if json:
+        write_json({"trial": str(folder), "left_out": not back})
+    else:
+        out.print(f"{folder}: {'taken in' if back else 'left out'}", markup=False)
+    return 0

@@ -5,13 +5,6 @@ import pytest
 from console.cli import main
 
 
-def test_a_verb_of_a_later_version_refuses_with_one_sentence(capsys):
-    assert main(["console", "--json"]) == 2
-    answer = capsys.readouterr()
-    assert "later version" in json.loads(answer.out)["error"]["what"]
-    assert len(answer.err.strip().splitlines()) == 1
-
-
 def test_an_error_is_one_readable_message(tmp_path, capsys):
     assert main(["process", str(tmp_path)]) == 2
     error = capsys.readouterr().err

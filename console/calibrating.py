@@ -1,0 +1,201 @@
+"""A calibration as the console makes it: what is there of it, and the verb that solves it.
+
+A rig's folder holds the recordings `calibrate` and `floor` as capture lands them, and, once solved,
+calibration.h5.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from calibration.board import Board
+from console.lab_folder import BOARDS, RIG_FILE, find_rigs, read_lab
+from lab.atomic import write_atomically
+from lab.errors import FileError, LabError
+from lab.rig import Rig
+from lab.store import load_rig
+
+MOVED, FLOOR = "calibrate", "floor"
+SOLVE_TIMES = "solve-times.csv"
+# Neighbouring frames of a board that is carried say nearly the same: a few a second are solved.
+SOLVE_HZ = 6.0
+FLOOR_HZ = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class BoardChoice:
+    """A board that can be chosen."""
+
+    name: str
+    path: Path
+    words: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RigState:
+    """How a calibration stands.
+
+    Attributes:
+        folder: Of the rig.
+        moved, lying: Whether the two recordings are there.
+        rig: None before it is solved.
+        age_days: Since it was solved; NaN before.
+        fault: Why its file cannot be read.
+    """
+
+    folder: Path
+    moved: bool
+    lying: bool
+    rig: Rig | None
+    age_days: float
+    fault: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Of its file, there or not."""
+        return self.folder / RIG_FILE
+
+
+def boards(lab: Path) -> list[BoardChoice]:
+    """Return the boards that can be chosen: the lab's own first, then those of gaitlab."""
+    own = sorted((lab / BOARDS).glob("*.toml"))
+    carried = resources.files("configs") / "boards"
+    files = [*own, *sorted(Path(str(f)) for f in carried.iterdir() if f.name.endswith(".toml"))]
+    found: dict[str, BoardChoice] = {}
+    for path in files:
+        if path.stem in found:
+            continue
+        try:
+            board = Board.from_toml(path)
+        except LabError as error:
+            found[path.stem] = BoardChoice(path.stem, path, f"cannot be read: {error.what}")
+            continue
+        found[path.stem] = BoardChoice(path.stem, path, board.words())
+    chosen = read_lab(lab).board
+    return sorted(found.values(), key=lambda b: b.name != chosen)
+
+
+def rig_state(folder: Path) -> RigState:
+    """Say how a calibration stands, from its folder."""
+    moved, lying = ((folder / k / "times.csv").is_file() for k in (MOVED, FLOOR))
+    path = folder / RIG_FILE
+    if not path.is_file():
+        return RigState(folder, moved, lying, None, float("nan"))
+    try:
+        rig = load_rig(path)
+    except FileError as error:
+        return RigState(folder, moved, lying, None, float("nan"), str(error))
+    return RigState(folder, moved, lying, rig, _age_days(rig, path))
+
+
+def rig_in_use(lab: Path) -> RigState | None:
+    """Return the newest accepted rig, or the newest where none is accepted; None without any."""
+    newest = None
+    for path in find_rigs(lab):
+        state = rig_state(path.parent)
+        newest = newest or state
+        if state.rig is not None and state.rig.quality.accepted:
+            return state
+    return newest
+
+
+def solve_verb(folder: Path, board: Path) -> tuple[str, ...]:
+    """Write which frames are solved, and return the verb that solves a calibration.
+
+    Raises:
+        LabError: When a recording is not there.
+    """
+    moved, lying = folder / MOVED, folder / FLOOR
+    for take, what in ((moved, "the board carried about"), (lying, "the board on the floor")):
+        if not (take / "times.csv").is_file():
+            raise LabError(f"{what} is not recorded yet", where=str(take), remedy="Record it.")
+    thin_times(moved / "times.csv", moved / SOLVE_TIMES, SOLVE_HZ)
+    words = ["calibrate", *(str(p) for p in sorted(moved.glob("*.mkv")))]
+    words += ["--board", str(board), "--times", str(moved / SOLVE_TIMES)]
+    for film in sorted(lying.glob("*.mkv")):
+        words += ["--floor", str(film)]
+    return (*words, "-o", str(folder / RIG_FILE))
+
+
+def thin_times(times: Path, into: Path, rate_hz: float) -> int:
+    """Keep of a times file, of every camera, the frame nearest to each instant of a common grid.
+
+    Returns:
+        How many instants are kept.
+
+    Raises:
+        FileError: When the times file cannot be read.
+    """
+    rows: dict[str, list[tuple[int, float]]] = {}
+    try:
+        with times.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                rows.setdefault(row["camera"], []).append((int(row["frame"]), float(row["t"])))
+    except (OSError, KeyError, ValueError) as error:
+        raise FileError(f"cannot be read ({error})", where=str(times)) from error
+    if not rows:
+        raise FileError("lists no frame", where=str(times), remedy="Record it again.")
+    first = max(r[0][1] for r in rows.values())
+    last = min(r[-1][1] for r in rows.values())
+    grid = np.arange(first, last, 1.0 / rate_hz)
+    kept = ["camera,frame,t"]
+    for camera, frames in rows.items():
+        t = np.array([x for _, x in frames])
+        nearest = sorted({int(np.abs(t - g).argmin()) for g in grid})
+        kept += [f"{camera},{frames[i][0]},{frames[i][1]:.9f}" for i in nearest]
+    write_atomically(into, ("\n".join(kept) + "\n").encode())
+    return len(grid)
+
+
+def uncertainty_at_patient_mm(rig: Rig, at: tuple[float, float, float] = (0.0, 0.0, 0.95)) -> float:
+    """Return how well the rig places a point at the patient, mm, one standard deviation.
+
+    A point that all cameras see is triangulated by least squares of its pixels; what the rig's
+    joint covariance does to it is propagated linearly (the cameras' errors come in together). NaN
+    where the covariance is not known.
+    """
+    if not rig.has_covariance:
+        return float("nan")
+    point = np.array(at)
+    normal, pull = np.zeros((3, 3)), np.zeros((3, len(rig.cov)))
+    for camera, where in zip(rig.cameras, rig.parameter_slices(), strict=True):
+        seen = camera.project_with_jacobians(point)
+        if not np.isfinite(seen.xy_px).all():
+            continue
+        by_own = np.concatenate([seen.by_pose, seen.by_intrinsics], axis=-1)
+        normal += seen.by_point.T @ seen.by_point
+        pull[:, where] = seen.by_point.T @ by_own
+    if np.linalg.matrix_rank(normal) < 3:
+        return float("nan")
+    shift = -np.linalg.solve(normal, pull)
+    return 1e3 * float(np.sqrt(np.trace(shift @ rig.cov @ shift.T)))
+
+
+def camera_sigmas_mm(rig: Rig) -> Mapping[str, float]:
+    """Return how well each camera's place is known, mm; NaN where not known."""
+    return {
+        name: float(own.get("position_sigma_mm", float("nan")))
+        for name, own in ((c.name, rig.quality.cameras.get(c.name, {})) for c in rig.cameras)
+    }
+
+
+def relative_rig(rig: Path, session: Path) -> Path:
+    """Return a rig's path as a session names it."""
+    return Path(os.path.relpath(rig, session))
+
+
+def _age_days(rig: Rig, path: Path) -> float:
+    try:
+        made = datetime.fromisoformat(rig.created)
+    except ValueError:
+        made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    made = made if made.tzinfo else made.replace(tzinfo=UTC)
+    return (datetime.now(UTC) - made).total_seconds() / 86400

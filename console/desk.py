@@ -1,0 +1,269 @@
+"""What the console does, without a window: nodes, sessions, calibrations, and work set going.
+
+A page shows what is asked of the desk and hands on what the operator wants. Everything here can be
+done from the command line too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from capture.discovery import NodePlace, find_nodes, read_nodes
+from console.calibrating import FLOOR, MOVED, RigState, relative_rig, solve_verb
+from console.capture_run import CLOSED, FAULT, CaptureRun
+from console.capturing import node_addresses
+from console.cell import Cell
+from console.checks import Check, check_capture
+from console.jobs import Job, Jobs
+from console.lab_folder import (
+    NODES_FILE,
+    LabSettings,
+    SessionState,
+    TakeState,
+    new_rig_folder,
+    new_session_folder,
+    next_name,
+    read_lab,
+)
+from console.lab_watch import LabNow, LabWatch
+from console.plan import Plan, PlannedTake
+from console.registry import Registry, open_registry
+from lab.atomic import write_atomically
+from lab.errors import LabError
+
+TAKE_S, FLOOR_S, STATIC_S = 120.0, 4.0, 5.0
+_RIG_CODE = "RIG"
+
+
+class Actor(Protocol):
+    """Who stands before simulated cameras; the demo has one."""
+
+    @property
+    def scene(self) -> str:
+        """What is before the cameras."""
+        ...  # fmt: skip
+
+    def play(self, scene: str) -> None:
+        """Put a scene before the cameras."""
+
+    def see(self, take: Path) -> None:
+        """Find the person in a take."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class Desk:
+    """See the module.
+
+    Args:
+        lab: The lab's folder; made when it does not exist.
+        demo: Of the demo; None in a real lab.
+    """
+
+    def __init__(self, lab: Path, demo: Actor | None = None) -> None:
+        lab.mkdir(parents=True, exist_ok=True)
+        self.lab, self.demo = lab, demo
+        self.settings: LabSettings = read_lab(lab)
+        self.jobs = Jobs()
+        self.watch = LabWatch(lab)
+        self.run: CaptureRun | None = None
+        self.faults: list[str] = []
+        self.cell = Cell([])
+        self._queued: set[Path] = set()
+        self._registry: Registry | None = None
+        self.open_nodes()
+
+    # ---- nodes ----
+
+    def open_nodes(self) -> None:
+        """Follow the nodes of nodes.toml."""
+        self.cell.close()
+        places: dict[str, NodePlace] = {}
+        try:
+            if (self.lab / NODES_FILE).is_file():
+                places = read_nodes(self.lab / NODES_FILE)
+            self._addresses = node_addresses(
+                {n: f"{p.host}:{p.port}" for n, p in places.items()}, self._keys()
+            )
+        except LabError as error:
+            self._addresses = []
+            self.faults.append(str(error))
+        self.cell = Cell(self._addresses)
+
+    def search_network(self, found: Callable[[dict[str, NodePlace], str], None]) -> None:
+        """Look for nodes on the network; `found` is called in another thread."""
+
+        def search() -> None:
+            try:
+                found(find_nodes(), "")
+            except LabError as error:
+                found({}, str(error))
+
+        threading.Thread(target=search, name="discovery", daemon=True).start()
+
+    def keep_nodes(self, places: dict[str, NodePlace]) -> None:
+        """Write the nodes found beside those known, and follow them."""
+        path = self.lab / NODES_FILE
+        known = read_nodes(path) if path.is_file() else {}
+        lines = []
+        for name, place in sorted((known | places).items()):
+            lines += [f"[nodes.{name}]", f'host = "{place.host}"', f"port = {place.port}"]
+        write_atomically(path, ("\n".join(lines) + "\n").encode())
+        self.open_nodes()
+
+    def _keys(self) -> Path | None:
+        if not self.settings.keys:
+            return None
+        folder = Path(self.settings.keys).expanduser()
+        return folder if folder.is_absolute() else self.lab / folder
+
+    # ---- what is there ----
+
+    @property
+    def now(self) -> LabNow:
+        """The lab's folder as last read."""
+        return self.watch.look()
+
+    @property
+    def session(self) -> SessionState | None:
+        """The session that is open, as its folder shows it."""
+        return self.now.session(self.run.folder) if self.run and not self.is_rig_run else None
+
+    @property
+    def is_rig_run(self) -> bool:
+        """Whether what is open is a calibration."""
+        return self.run is not None and self.run.plan.patient == _RIG_CODE
+
+    def checks(self) -> tuple[Check, ...]:
+        """Return the checklist before a recording."""
+        now = self.now
+        return check_capture(self.cell.look(), now.rig, self.settings.rig_days, now.sessions)
+
+    def registry(self) -> Registry:
+        """Return the registry, opened when first needed."""
+        if self._registry is None:
+            self._registry = open_registry(self.lab)
+        return self._registry
+
+    # ---- recording ----
+
+    def begin_session(
+        self, patient: str, activity: str, speed: float | None, folder: Path | None = None
+    ) -> None:
+        """Open a session for a patient: a new one, or the one of a folder again.
+
+        Raises:
+            LabError: When the plan is none, or there is no rig.
+        """
+        plan = make_plan(patient, activity, speed)
+        rig = self.now.rig
+        if rig is None or rig.rig is None:
+            raise LabError("there is no rig yet", remedy="Calibrate first.")
+        self.registry().ensure(patient)
+        into = folder or new_session_folder(self.lab, patient)
+        self._open(into, plan, relative_rig(rig.path, into))
+
+    def begin_calibration(self, folder: Path | None = None) -> Path:
+        """Open the recording of a calibration: a new one, or that of a folder again."""
+        into = folder or new_rig_folder(self.lab)
+        self._open(into, Plan(patient=_RIG_CODE), Path("calibration.h5"))
+        self.watch.look_again()
+        return into
+
+    def end_run(self) -> None:
+        """Close what is open; a take under way is ended and collected."""
+        if self.run is not None:
+            self.run.close()
+            self.run = None
+
+    def record(self, kind: str) -> None:
+        """Record a take of a kind: calibrate, floor, static, or trial."""
+        if self.run is None:
+            return
+        name, seconds = kind, TAKE_S
+        if kind == "trial":
+            name = next_name(self.run.folder, self.run.plan.activity)
+        elif kind == FLOOR:
+            seconds = FLOOR_S
+        elif kind == "static":
+            seconds = STATIC_S
+        if kind in (MOVED, FLOOR, "static"):
+            self._set_aside(self.run.folder / name)
+        self.run.record(PlannedTake(kind, name, seconds))  # pyright: ignore[reportArgumentType]
+
+    def _open(self, folder: Path, plan: Plan, rig: Path) -> None:
+        self.end_run()
+        self.run = CaptureRun(self._addresses, folder, plan, rig, self._landed)
+
+    def _landed(self, take: Path) -> None:
+        if self.demo is not None and not self.is_rig_run:
+            self.demo.see(take)
+        self.watch.look_again()
+
+    def _set_aside(self, take: Path) -> None:
+        """Keep an earlier take of this name under another: nothing recorded is written over."""
+        if take.exists():
+            number = 1
+            while take.with_name(f"{take.name}-earlier{number}").exists():
+                number += 1
+            take.rename(take.with_name(f"{take.name}-earlier{number}"))
+
+    # ---- work ----
+
+    def solve(self, making: RigState, board: Path) -> Job:
+        """Set the solving of a calibration going."""
+        return self.jobs.add(solve_verb(making.folder, board), str(making.folder))
+
+    def process(self, take: TakeState) -> Job:
+        """Set the processing of a trial going."""
+        self._queued.add(take.folder)
+        return self.jobs.add(("process", str(take.folder)), str(take.folder))
+
+    def process_new(self) -> None:
+        """Process what was recorded and is not yet processed, of the open session."""
+        session = self.session
+        for take in session.takes if session else ():
+            new = take.kind == "trial" and take.state == "recorded"
+            if new and take.folder not in self._queued:
+                self.process(take)
+
+    def close(self) -> None:
+        """End everything that the console set going; nodes go on by themselves."""
+        if self.run is not None:
+            self.run.close()
+            self.run.join()
+        self.jobs.close()
+        self.cell.close()
+        self.watch.close()
+        if self._registry is not None:
+            self._registry.close()
+        if self.demo is not None:
+            self.demo.close()
+
+
+def make_plan(patient: str, activity: str, speed: float | None) -> Plan:
+    """Return a session's plan, checked as `gaitlab capture` checks it.
+
+    Raises:
+        LabError: When the code, the activity or the speed is none.
+    """
+    content = {"patient": patient, "activity": activity, "treadmill_speed_m_s": speed}
+    try:
+        return msgspec.convert(content, Plan)
+    except msgspec.ValidationError as error:
+        about = str(error).replace("`", "")
+        remedy = "A code has letters, digits, _ and -, and is never a name."
+        if "speed" in about:
+            remedy = "Give the belt's speed in m/s: 10 km/h is 2.78."
+        raise LabError(f"this cannot be recorded ({about})", remedy=remedy) from error
+
+
+def ended(run: CaptureRun | None) -> bool:
+    """Whether a run is over, for good or ill."""
+    return run is None or run.look().state in (CLOSED, FAULT)

@@ -1,0 +1,1 @@
+"""The lab console: windows that show what the modules beside it compute."""

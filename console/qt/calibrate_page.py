@@ -1,0 +1,413 @@
+"""Calibrate: the board carried, the board on the floor, and what came of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QProgressBar,
+    QStackedLayout,
+    QWidget,
+)
+
+from calibration.board import Board
+from console.board_watch import BoardWatch
+from console.calibrating import (
+    FLOOR,
+    MOVED,
+    RigState,
+    boards,
+    camera_sigmas_mm,
+    uncertainty_at_patient_mm,
+)
+from console.capture_run import COLLECTING, FAULT, READY, RECORDING
+from console.cell import BAD, GOOD, LOOK, UNKNOWN, CellNow
+from console.desk import Desk
+from console.jobs import FAILED, RUNNING, WAITING
+from console.lab_watch import LabNow
+from console.qt.camera_view import CameraView
+from console.qt.look import Look
+from console.qt.page import Page
+from console.qt.parts import MarkLabel, boxed, button, column, label, row, rule, set_text
+from console.qt.rig_page import scrolled
+from console.qt.room_view import Place, RoomView, Stroke
+from console.texts import say
+from lab.errors import LabError
+from lab.rig import Rig
+
+_LIVE, _RESULT = 0, 1
+
+
+class CalibratePage(Page):
+    """See the module."""
+
+    name = "calibrate"
+
+    def __init__(
+        self, desk: Desk, tell: Callable[[str, str], None], go: Callable[[str], None]
+    ) -> None:
+        super().__init__(desk, tell, go)
+        self._views: dict[str, CameraView] = {}
+        self._watch: BoardWatch | None = None
+        self._shown: tuple[Path, float] | None = None
+        self._state = ""
+        self._making: RigState | None = None
+        self._board = QComboBox()
+        self._board.setObjectName("board")
+        self._board.setMaximumWidth(Look.px(420))
+        for choice in boards(desk.lab):
+            self._board.addItem(f"{choice.name}: {choice.words}", choice.path)
+        self._board.currentIndexChanged.connect(self._change_board)
+        self._steps = [MarkLabel() for _ in range(3)]
+        self._next = button("", self._go_on, "next", "next")
+        self._other = button("", self._go_other, name="other")
+        self._hint = label(role="quiet", wrap=True)
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setMaximumWidth(Look.px(420))
+        self._together = label(role="quiet", wrap=True)
+        self._grid = QGridLayout()
+        self._grid.setSpacing(Look.px(12))
+        self._stack = QStackedLayout()
+        live = column(boxed(self._grid), self._together)
+        live.setStretch(0, 1)
+        self._stack.addWidget(boxed(live))
+        self._stack.addWidget(self._result_panel())
+        steps = row(*self._steps, None, gap=28)
+        actions = row(self._next, self._other, 12, self._hint)
+        actions.setStretch(3, 1)
+        head = row(label(say("cal.head"), "title"), None, label(say("cal.board")), self._board)
+        whole = column(head, steps, actions, self._bar, 4)
+        whole.addLayout(self._stack, 1)
+        whole.setContentsMargins(*[Look.px(20)] * 4)
+        self.setLayout(whole)
+
+    def _result_panel(self) -> QWidget:
+        self._verdict = MarkLabel(30)
+        self._why = label(wrap=True, name="why")
+        self._figures = QGridLayout()
+        self._figures.setHorizontalSpacing(Look.px(20))
+        self._notes = label(role="quiet", wrap=True)
+        self._room = RoomView(4.4, (0.0, 0.0, 0.9))
+        words = scrolled(boxed(column(self._why, 4, self._figures, 4, rule(), self._notes, None)))
+        left = column(self._verdict, words)
+        left.setStretch(1, 1)
+        right = column(self._room, label(say("cal.cameras"), "quiet", wrap=True))
+        right.setStretch(0, 1)
+        both = row(left, right, gap=24)
+        both.setStretch(0, 1)
+        both.setStretch(1, 1)
+        return boxed(both)
+
+    # ---- in and out of view ----
+
+    def enter(self) -> None:
+        """Begin to look for the board."""
+        self._shown = None
+
+    def leave(self) -> None:
+        """Look for the board no longer."""
+        self._end_watch()
+
+    def _change_board(self) -> None:
+        self._end_watch()
+
+    def _end_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _begin_watch(self, names: list[str]) -> None:
+        path = self._board.currentData()
+        if path is None or not names:
+            return
+        try:
+            self._watch = BoardWatch(self.desk.cell.live, Board.from_toml(path), names)
+        except LabError as error:
+            self.tell(BAD, str(error))
+
+    # ---- showing ----
+
+    def draw(self, cell: CellNow) -> None:
+        """Show the pictures and the board in them."""
+        if self._stack.currentIndex() != _LIVE:
+            return
+        seen = self._watch.look() if self._watch is not None else {}
+        for camera in cell.cameras:
+            view = self._views.get(camera.name)
+            if view is None:
+                continue
+            own = seen.get(camera.name)
+            # The frame in which the board was sought, so that what is drawn fits it.
+            view.show_picture(own.picture if own and own.picture else camera.picture)
+            if own is None:
+                continue
+            keep = self._watch is not None and self._watch.keep
+            view.show_board(own.corners, own.covered if keep else None)
+            mark = GOOD if own.words == "found" else UNKNOWN
+            words = own.words
+            if keep:
+                words = f"{own.covered.mean():.0%} covered, depth × {own.depth:.1f}"
+                mark = GOOD if own.enough else LOOK
+            view.show_state(mark, words)
+
+    def refresh(self, cell: CellNow, now: LabNow) -> None:
+        """Show where the calibration stands."""
+        self._making = making = now.making
+        run = self.desk.run.look() if self.desk.run and self.desk.is_rig_run else None
+        job = self.desk.jobs.latest(str(making.folder), "calibrate") if making else None
+        self._state = self._find_state(cell, run, making, job)
+        done = making is not None and making.rig is not None and run is None
+        moved = making is not None and making.moved
+        lying = making is not None and making.lying
+        for line, text, there in zip(
+            self._steps, ("cal.step.board", "cal.step.floor", "cal.step.solve"),
+            (moved, lying, done), strict=True,
+        ):  # fmt: skip
+            line.show_mark(GOOD if there else UNKNOWN, say(text))
+        self._show_action(run, job)
+        result = self._state in ("solved", "failed")
+        if result:
+            self._end_watch()
+            self._show_result(making, job.error if job and job.state == FAILED else "")
+        else:
+            names = [c.name for c in cell.cameras]
+            if list(self._views) != names:
+                self._lay_out(names)
+            wanted = self._state in ("ready", "recording", "recorded", "idle")
+            if wanted and self._watch is None:
+                self._begin_watch(names)
+            if self._watch is not None:
+                self._watch.keep = bool(run and run.state == RECORDING and run.take == MOVED)
+            self._show_together()
+        self._stack.setCurrentIndex(_RESULT if result else _LIVE)
+
+    def _find_state(self, cell, run, making, job) -> str:  # noqa: ANN001
+        if job is not None and job.state in (WAITING, RUNNING):
+            return "solving"
+        if run is not None:
+            if run.state == FAULT:
+                return "idle"
+            if run.state == RECORDING:
+                return "recording"
+            if run.state != READY:
+                return "busy"
+            if making is not None and making.moved and making.lying:
+                return "failed" if job is not None and job.state == FAILED else "recorded"
+            return "ready"
+        if making is None:
+            return "idle"
+        if making.rig is not None:
+            return "solved"
+        if job is not None and job.state == FAILED:
+            return "failed"
+        return "recorded" if making.moved and making.lying else "idle"
+
+    def _show_action(self, run, job) -> None:  # noqa: ANN001
+        state, other, hint, enabled = self._state, "", "", True
+        making = self._making
+        moved = making is not None and making.moved
+        text = {
+            "idle": say("cal.begin"),
+            "recording": say("cal.stop"),
+            "recorded": say("cal.solve"),
+            "solving": say("cal.solving"),
+            "solved": say("cal.again"),
+            "failed": say("cal.again"),
+            "busy": say("cap.collecting"),
+        }.get(state, say("cal.record.floor" if moved else "cal.record"))
+        if state == "idle":
+            hint = say("cal.hint.begin")
+            enabled = bool(self._views)
+            if not enabled:
+                hint = say("cal.no.nodes")
+            if run is not None and run.state == FAULT:
+                hint = run.fault
+        elif state == "ready":
+            hint = say("cal.hint.floor" if moved else "cal.hint.board")
+            other = say("cal.again.board") if moved else ""
+        elif state == "recording":
+            hint = self._advice()
+        elif state == "recorded":
+            hint, other = say("cal.hint.solve"), say("cal.again.board")
+        elif state == "busy":
+            enabled = False
+            if run is not None and run.state != COLLECTING:
+                text = say("cap.opening") if run.state == "opening" else say("cap.starting")
+        elif state == "solving":
+            enabled, other = False, say("cal.cancel")
+            if job is not None:
+                left = "" if job.left_s is None else f", {job.left_s:.0f} s left"
+                hint = f"{job.step}{left}"
+        elif state == "failed":
+            other = say("cal.again.board")
+        set_text(self._next, text)
+        self._next.setEnabled(enabled)
+        self._other.setVisible(bool(other))
+        if other:
+            set_text(self._other, other)
+        set_text(self._hint, hint)
+        share = job.share if state == "solving" and job is not None else None
+        if state == "busy" and run is not None:
+            share = run.share
+        self._bar.setVisible(state in ("solving", "busy"))
+        self._bar.setRange(0, 0 if share is None else 100)
+        if share is not None:
+            self._bar.setValue(round(100 * share))
+
+    def _advice(self) -> str:
+        run = self.desk.run.look() if self.desk.run else None
+        if run is not None and run.take == FLOOR:
+            return say("cal.hint.floor")
+        if self._watch is None:
+            return ""
+        advice = [s.advice for s in self._watch.look().values() if s.advice]
+        seconds = f"{run.seconds:.0f} s. " if run is not None else ""
+        if not advice:
+            return seconds + say("cal.hint.enough")
+        return f"{seconds}{advice[0][0].upper()}{advice[0][1:]}."
+
+    def _show_together(self) -> None:
+        if self._watch is None or not self._watch.keep:
+            set_text(self._together, "")
+            return
+        pairs = [
+            f"{a}–{b} {count}"
+            for a, seen in self._watch.look().items()
+            for b, count in seen.together.items()
+            if a < b
+        ]
+        set_text(self._together, f"{say('cal.together')}: {'   '.join(pairs)}")
+
+    def _lay_out(self, names: list[str]) -> None:
+        for view in self._views.values():
+            self._grid.removeWidget(view)
+            view.deleteLater()
+        self._views = {name: CameraView(name) for name in names}
+        across = max(1, math.ceil(math.sqrt(len(names))))
+        for i, view in enumerate(self._views.values()):
+            self._grid.addWidget(view, i // across, i % across)
+
+    def _show_result(self, making: RigState | None, fault: str) -> None:
+        if making is None:
+            return
+        key = (making.path, making.path.stat().st_mtime if making.path.exists() else 0.0)
+        if fault:
+            self._verdict.show_mark(BAD, say("cal.failed").removeprefix("✗ "))
+            set_text(self._why, fault)
+            self._shown = None
+            self._room.show_room([])
+            return
+        if key == self._shown or making.rig is None:
+            return
+        self._shown = key
+        rig = making.rig
+        accepted = rig.quality.accepted
+        word = say("cal.accepted" if accepted else "cal.refused")[2:]
+        self._verdict.show_mark(GOOD if accepted else BAD, word)
+        reasons = "\n".join(f"•  {_sentence(r)}" for r in rig.quality.reasons)
+        set_text(self._why, "" if accepted else f"{say('cal.refused.more')}\n{reasons}")
+        set_text(self._notes, f"{say('cal.notes')}\n{reasons}" if accepted and reasons else "")
+        self._show_figures(rig)
+        self._room.show_room(*_cameras_drawn(rig))
+
+    def _show_figures(self, rig: Rig) -> None:
+        while self._figures.count():
+            item = self._figures.takeAt(0)
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.deleteLater()
+        figures = rig.quality.figures
+        rows = [
+            ("cal.figure.patient", f"{1.96 * uncertainty_at_patient_mm(rig):.1f} mm"),
+            ("cal.figure.board", f"{figures.get('held_out_distance_rmse_mm', math.nan):.2f} mm"),
+            ("cal.figure.pixels", f"{figures.get('held_out_rmse_px', math.nan):.2f} px"),
+            ("cal.figure.floor", f"{figures.get('floor_rmse_px', math.nan):.2f} px"),
+            ("cal.figure.poses", f"{figures.get('board_poses', math.nan):.0f}"),
+            ("cal.figure.made", rig.created[:16].replace("T", " ")),
+        ]
+        for i, (key, value) in enumerate(rows):
+            self._figures.addWidget(label(say(key), "quiet", wrap=True), i, 0)
+            self._figures.addWidget(label(value.replace("nan", "–")), i, 1)
+        self._figures.setColumnStretch(0, 1)
+
+    def mark(self, cell: CellNow, now: LabNow) -> str:
+        """Return good when the rig in use is accepted."""
+        rig = now.rig
+        if rig is None or rig.rig is None:
+            return UNKNOWN
+        return GOOD if rig.rig.quality.accepted else BAD
+
+    # ---- doing ----
+
+    def press_space(self) -> None:
+        """Do the next thing."""
+        if self._next.isEnabled():
+            self._go_on()
+
+    def _go_on(self) -> None:
+        try:
+            if self._state in ("idle", "solved", "failed"):
+                self._end_watch()
+                unfinished = self._making is not None and self._making.rig is None
+                again = self._state == "idle" and unfinished and self._making is not None
+                self.desk.begin_calibration(self._making.folder if again else None)  # type: ignore[union-attr]
+            elif self._state == "recording" and self.desk.run is not None:
+                self.desk.run.stop()
+            elif self._state == "ready":
+                moved = self._making is not None and self._making.moved
+                self._record(FLOOR if moved else MOVED)
+            elif self._state == "recorded" and self._making is not None:
+                self.desk.end_run()
+                self.desk.solve(self._making, self._board.currentData())
+        except LabError as error:
+            self.tell(BAD, str(error))
+
+    def _record(self, kind: str) -> None:
+        if self._watch is not None and kind == MOVED:
+            self._watch.begin_anew()
+        self.desk.record(kind)
+
+    def _go_other(self) -> None:
+        if self._making is None:
+            return
+        if self._state == "solving":
+            job = self.desk.jobs.latest(str(self._making.folder), "calibrate")
+            if job is not None:
+                job.stop()
+            return
+        if self.desk.run is None:
+            self.desk.begin_calibration(self._making.folder)
+        else:
+            self._record(MOVED)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def _cameras_drawn(rig: Rig) -> tuple[list[Stroke], list[Place]]:
+    """Return each camera as a small pyramid, and its place with ten times its uncertainty."""
+    strokes, places, sigmas = [], [], camera_sigmas_mm(rig)
+    for camera in rig.cameras:
+        lab_from_cam = camera.cam_from_lab.inverse()
+        width, height = camera.size_px
+        far = 0.45
+        corners = np.array(
+            [[-width / 2, -height / 2, 0], [width / 2, -height / 2, 0],
+             [width / 2, height / 2, 0], [-width / 2, height / 2, 0]]
+        ) / camera.intrinsics[0] * far + [0, 0, far]  # fmt: skip
+        ends = lab_from_cam.transform(corners)
+        for i in range(4):
+            strokes.append(Stroke(np.stack([camera.centre, ends[i]]), "ink", 1.5))
+            strokes.append(Stroke(np.stack([ends[i], ends[(i + 1) % 4]]), "ink", 1.5))
+        sigma = sigmas[camera.name]
+        words = camera.name if math.isnan(sigma) else f"{camera.name}  ± {1.96 * sigma:.1f} mm"
+        radius = 0.0 if math.isnan(sigma) else 10 * 1.96 * sigma / 1000
+        places.append(Place(camera.centre, words, radius))
+    return strokes, places

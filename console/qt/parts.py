@@ -1,0 +1,126 @@
+"""Small parts that every page is put together from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from console.qt.look import Look
+from console.texts import say
+
+
+def label(text: str = "", role: str = "", wrap: bool = False, name: str = "") -> QLabel:
+    """Return a line of text."""
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    if role:
+        made.setProperty("role", role)
+    if name:
+        made.setObjectName(name)
+    made.setWordWrap(wrap)
+    return made
+
+
+def button(
+    text: str, action: Callable[[], object], role: str = "", name: str = "", tip: str = ""
+) -> QPushButton:
+    """Return a button; its object name is how a script finds it."""
+    made = QPushButton(text)
+    if role:
+        made.setProperty("role", role)
+    if name:
+        made.setObjectName(name)
+    if tip:
+        made.setToolTip(tip)
+    made.setAutoDefault(False)
+    made.clicked.connect(lambda *_: action())
+    return made
+
+
+def rule() -> QFrame:
+    """Return a thin line across."""
+    made = QFrame()
+    made.setProperty("role", "rule")
+    return made
+
+
+def column(*parts: QWidget | QLayout | int | None, gap: float = 8) -> QVBoxLayout:
+    """Stack parts; a number is a space of the design, None takes what is left."""
+    return _fill(QVBoxLayout(), parts, gap)  # type: ignore[return-value]
+
+
+def row(*parts: QWidget | QLayout | int | None, gap: float = 8) -> QHBoxLayout:
+    """Put parts beside each other; as `column`."""
+    return _fill(QHBoxLayout(), parts, gap)  # type: ignore[return-value]
+
+
+def _fill(
+    layout: QBoxLayout, parts: tuple[QWidget | QLayout | int | None, ...], gap: float
+) -> QBoxLayout:
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(Look.px(gap))
+    for part in parts:
+        if part is None:
+            layout.addStretch(1)
+        elif isinstance(part, int):
+            layout.addSpacing(Look.px(part))
+        elif isinstance(part, QWidget):
+            layout.addWidget(part)
+        else:
+            layout.addLayout(part)
+    return layout
+
+
+def boxed(layout: QLayout, margin: float = 0, role: str = "") -> QWidget:
+    """Return a widget that holds a layout."""
+    made = QWidget()
+    if role:
+        made.setProperty("role", role)
+        made.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+    m = Look.px(margin)
+    layout.setContentsMargins(m, m, m, m)
+    made.setLayout(layout)
+    return made
+
+
+class MarkLabel(QLabel):
+    """A sign, a word and their colour: never the colour alone."""
+
+    def __init__(self, size: float | None = None) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        self._size = size
+        self._shown = ("", "")
+
+    def show_mark(self, mark: str, words: str) -> None:
+        """Show a state."""
+        if (mark, words) == self._shown:
+            return
+        self._shown = (mark, words)
+        self.setText(f"{say(f'mark.{mark}')}  {words}")
+        size = f" font-size: {Look.px(self._size)}px;" if self._size else ""
+        self.setStyleSheet(f"color: {Look.palette.mark(mark)};{size}")
+
+
+def set_text(widget: QLabel | QPushButton, text: str) -> None:
+    """Change a text only where it differs, so that nothing is laid out for nothing."""
+    if widget.text() != text:
+        widget.setText(text)
+
+
+def restyle(widget: QWidget) -> None:
+    """Have the style look at a widget's properties again."""
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)

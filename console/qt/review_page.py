@@ -1,0 +1,480 @@
+"""Review: video, skeleton, curves and events of a trial under one cursor."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QLineEdit,
+    QSlider,
+    QStackedLayout,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+
+from console.cell import BAD, GOOD, UNKNOWN, CellNow
+from console.desk import Desk
+from console.event_edits import add_edit, clear_edits, read_edits
+from console.lab_folder import TakeState
+from console.lab_watch import LabNow
+from console.qt.camera_view import CameraView
+from console.qt.look import BODY, Look
+from console.qt.page import Page
+from console.qt.parts import boxed, button, column, label, row, rule, set_text
+from console.qt.room_view import RoomView, Stroke
+from console.reviewing import CurvePair, Review, VideoReader, load_review, open_video
+from console.texts import say
+from lab.errors import LabError
+
+_PLOTS = 3
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+
+
+class ReviewPage(Page):
+    """See the module."""
+
+    name = "review"
+    _loaded = Signal(object, str)
+    _frame = Signal(object)
+
+    def __init__(
+        self, desk: Desk, tell: Callable[[str, str], None], go: Callable[[str], None]
+    ) -> None:
+        super().__init__(desk, tell, go)
+        self._review: Review | None = None
+        self._known: tuple[tuple[str, float], ...] = ()
+        self._key: tuple[Path, float] | None = None
+        self._t = 0.0
+        self._reader = _FrameThread(self._frame.emit)
+        self._loaded.connect(self._show_review)
+        self._frame.connect(self._show_frame)
+        self._trial, self._camera = QComboBox(), QComboBox()
+        self._trial.setObjectName("trial")
+        self._camera.setObjectName("video")
+        self._trial.setMinimumWidth(Look.px(280))
+        self._trial.activated.connect(lambda _: self._load())
+        self._camera.activated.connect(lambda _: self._choose_camera())
+        self._video = CameraView("")
+        self._room = RoomView(1.25, (0.0, 0.0, 0.9))
+        self._raw = QCheckBox(say("rev.raw"))
+        self._raw.toggled.connect(lambda _: self._go_to(self._t))
+        self._plots = [_Plot(self._go_to, i) for i in range(_PLOTS)]
+        self._slider = QSlider(Qt.Orientation.Horizontal)
+        self._slider.setObjectName("time")
+        self._slider.valueChanged.connect(self._slide)
+        self._measures = QTableWidget(0, 3)
+        self._measures.setObjectName("measures")
+        self._measures.verticalHeader().setVisible(False)
+        self._measures.setShowGrid(False)
+        self._measures.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self._measures.setHorizontalHeaderLabels(["", say("rev.left"), say("rev.right")])
+        self._stack = QStackedLayout()
+        self._stack.addWidget(
+            boxed(
+                column(None, label(say("rev.empty"), "title"),
+                       label(say("rev.empty.more"), "quiet"), None, None), 40,
+            )
+        )  # fmt: skip
+        self._stack.addWidget(self._full())
+        self._time = label("", "head")
+        self._time.setFixedWidth(Look.px(90))
+        head = row(
+            label(say("rev.head"), "title"), 16, self._trial, self._camera, self._raw, None,
+            self._time,
+        )  # fmt: skip
+        whole = column(head, 4)
+        whole.addLayout(self._stack, 1)
+        whole.setContentsMargins(*[Look.px(20)] * 4)
+        self.setLayout(whole)
+
+    def _full(self) -> QWidget:
+        self._event = label(say("rev.event.none"), wrap=True, name="event")
+        self._reason = QLineEdit()
+        self._reason.setPlaceholderText(say("rev.reason"))
+        self._reason.setObjectName("reason")
+        self._move = button(say("rev.event.move"), self._move_event, name="move")
+        self._leave_button = button(say("rev.event.leave"), self._leave_event, name="leave event")
+        self._undo = button(say("rev.event.undo"), self._undo_events, name="undo")
+        self._again = button(say("rev.process"), self._process, "next", "process again")
+        self._edited = label("", "quiet", wrap=True)
+        pictures = row(self._video, self._room, gap=12)
+        pictures.setStretch(0, 3)
+        pictures.setStretch(1, 2)
+        left = column(pictures, self._slider, *self._plots, gap=4)
+        left.setStretch(0, 4)
+        for i in range(_PLOTS):
+            left.setStretch(2 + i, 2)
+        side = column(
+            label(say("rev.measures"), "head"), self._measures, 4, rule(), 4,
+            label(say("rev.event"), "head"), self._event, self._reason,
+            row(self._move, self._leave_button, None), self._edited,
+            row(self._again, self._undo, None),
+        )  # fmt: skip
+        side.setStretch(1, 1)
+        side_widget = QWidget()
+        side_widget.setFixedWidth(Look.px(390))
+        side_widget.setLayout(side)
+        both = row(gap=20)
+        both.addLayout(left, 1)
+        both.addWidget(side_widget)
+        return boxed(both)
+
+    # ---- which trial ----
+
+    def refresh(self, cell: CellNow, now: LabNow) -> None:
+        """List the processed trials; load the newest when none is shown, or a new record."""
+        takes = _processed(now, self.desk)
+        known = tuple((str(t.folder), t.record.stat().st_mtime) for t in takes)
+        if known != self._known:
+            shown = self._trial.currentData()
+            self._known = known
+            self._trial.clear()
+            for take in takes:
+                sign = "✓" if take.state == "accepted" else "✗"
+                text = f"{sign}  {take.folder.parent.parent.name}  {take.folder.parent.name}"
+                self._trial.addItem(f"{text}  {take.name}", take.folder)
+            at = self._trial.findData(shown) if shown is not None else 0
+            self._trial.setCurrentIndex(max(0, at))
+            if takes:
+                self._load()
+        self._stack.setCurrentIndex(1 if self._review is not None else 0)
+
+    def _load(self) -> None:
+        folder = self._trial.currentData()
+        if folder is None:
+            return
+
+        def work() -> None:
+            try:
+                self._loaded.emit(load_review(folder), "")
+            except (LabError, OSError) as error:
+                self._loaded.emit(None, str(error))
+
+        threading.Thread(target=work, name="load review", daemon=True).start()
+
+    def _show_review(self, review: Review | None, fault: str) -> None:
+        if review is None:
+            self.tell(BAD, fault)
+            return
+        again = self._review is not None and self._review.folder == review.folder
+        self._review = review
+        self._camera.clear()
+        self._camera.addItems(list(review.cameras))
+        self._choose_camera()
+        chosen = review.curves[:_PLOTS]
+        for plot, pair in zip(self._plots, chosen, strict=False):
+            plot.offer(review, pair)
+        self._slider.blockSignals(True)
+        self._slider.setRange(0, max(0, len(review.t) - 1))
+        self._slider.blockSignals(False)
+        self._show_measures(review)
+        self._show_edits()
+        if not again:
+            self._t = float(review.t[len(review.t) // 3])
+        self._stack.setCurrentIndex(1)
+        self._go_to(self._t)
+
+    def _show_measures(self, review: Review) -> None:
+        table = self._measures
+        table.setRowCount(len(review.measures))
+        for i, line in enumerate(review.measures):
+            for j, text in enumerate((line.title, line.left or line.both, line.right)):
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
+                if j:
+                    item.setTextAlignment(
+                        Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                    )
+                table.setItem(i, j, item)
+        table.setColumnWidth(0, Look.px(190))
+        table.setColumnWidth(1, Look.px(92))
+        table.setColumnWidth(2, Look.px(92))
+
+    # ---- the cursor ----
+
+    def _slide(self, value: int) -> None:
+        if self._review is not None:
+            self._go_to(float(self._review.t[value]))
+
+    def _go_to(self, t: float) -> None:
+        review = self._review
+        if review is None:
+            return
+        at = int(np.abs(review.t - t).argmin())
+        self._t = float(review.t[at])
+        self._slider.blockSignals(True)
+        self._slider.setValue(at)
+        self._slider.blockSignals(False)
+        set_text(self._time, f"{self._t:.3f} s")
+        for plot in self._plots:
+            plot.set_cursor(self._t)
+        strokes = []
+        if self._raw.isChecked():
+            raw = review.points_at(self._t, smoothed=False)
+            strokes += [Stroke(raw[[a, b]], "quiet", 1) for a, b, _ in review.bones]
+        points = review.points_at(self._t)
+        strokes += [Stroke(points[[a, b]], side or "ink", 3) for a, b, side in review.bones]
+        middle = np.nanmean(points, axis=0)
+        if np.isfinite(middle).all():
+            shift = np.array([middle[0], middle[1], 0.0])
+            strokes = [Stroke(s.ends - shift, s.colour, s.width) for s in strokes]
+        self._room.show_room(strokes)
+        self._reader.ask(self._t)
+        event = review.nearest_event(self._t)
+        text = say("rev.event.none")
+        if event is not None:
+            kind = say(f"rev.{event.kind}")
+            sigma = "" if np.isnan(event.sigma) else f" ± {1960 * event.sigma:.0f} ms"
+            text = f"{event.side} {kind}, {event.t:.3f} s{sigma} ({event.source})"
+        set_text(self._event, text)
+        for widget in (self._move, self._leave_button):
+            widget.setEnabled(event is not None)
+
+    def keyPressEvent(self, event: Any) -> None:  # noqa: N802, D102
+        review = self._review
+        steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
+        if review is None:
+            super().keyPressEvent(event)
+        elif event.key() in steps:
+            at = int(np.abs(review.t - self._t).argmin()) + steps[event.key()]
+            self._go_to(float(review.t[min(max(at, 0), len(review.t) - 1)]))
+        elif event.key() in (Qt.Key.Key_N, Qt.Key.Key_B):
+            later = [e.t for e in review.events if e.t > self._t + 0.006]
+            sooner = [e.t for e in review.events if e.t < self._t - 0.006]
+            if event.key() == Qt.Key.Key_N and later:
+                self._go_to(later[0])
+            elif event.key() == Qt.Key.Key_B and sooner:
+                self._go_to(sooner[-1])
+        else:
+            super().keyPressEvent(event)
+
+    def _choose_camera(self) -> None:
+        if self._review is not None and self._camera.currentText():
+            self._reader.open(self._review, self._camera.currentText())
+            self._video.name = self._camera.currentText()
+            self._reader.ask(self._t)
+
+    def _show_frame(self, image: Any) -> None:
+        review = self._review
+        self._video.show_image(image)
+        if review is None or image is None:
+            return
+        height, width = image.shape[:2]
+        points = review.drawn_at(self._camera.currentText(), self._t) / (width, height)
+        self._video.show_lines([(points[[a, b]], side or "ink") for a, b, side in review.bones])
+
+    # ---- events ----
+
+    def _move_event(self) -> None:
+        self._edit(self._t)
+
+    def _leave_event(self) -> None:
+        self._edit(None)
+
+    def _edit(self, moved_to: float | None) -> None:
+        review = self._review
+        event = review.nearest_event(self._t) if review is not None else None
+        if review is None or event is None:
+            return
+        try:
+            add_edit(review.folder, event, self._reason.text(), moved_to)
+        except LabError as error:
+            self.tell(BAD, str(error))
+            self._reason.setFocus()
+            return
+        self._reason.clear()
+        self._show_edits()
+
+    def _undo_events(self) -> None:
+        if self._review is not None:
+            clear_edits(self._review.folder)
+            self._show_edits()
+
+    def _show_edits(self) -> None:
+        if self._review is None:
+            return
+        try:
+            edits = read_edits(self._review.folder)
+        except LabError as error:
+            self.tell(BAD, str(error))
+            return
+        recorded = self._review.folder / "trial.h5"
+        path = self._review.folder / "events.toml"
+        wait = path.is_file() and path.stat().st_mtime > recorded.stat().st_mtime
+        lines = [e.words for e in edits]
+        if wait:
+            lines.append(say("rev.edited", n=len(edits)))
+        set_text(self._edited, "\n".join(lines))
+        self._undo.setEnabled(bool(edits))
+
+    def _process(self) -> None:
+        if self._review is not None:
+            folder = self._review.folder
+            self.desk.jobs.add(("process", str(folder)), str(folder))
+            self.tell(UNKNOWN, f"{folder.name}: {say('cap.state.processing')[2:]}")
+
+    def mark(self, cell: CellNow, now: LabNow) -> str:
+        """Return good when a trial of the open session can be looked at."""
+        session = self.desk.session
+        takes = session.takes if session else ()
+        return GOOD if any(t.state in ("accepted", "refused") for t in takes) else UNKNOWN
+
+    def close_files(self) -> None:
+        """End the thread that reads videos."""
+        self._reader.close()
+
+
+def _processed(now: LabNow, desk: Desk) -> list[TakeState]:
+    """Return the trials that can be looked at: of the open session first, the newest first."""
+    open_one = desk.session
+    takes = [
+        (session is open_one, take)
+        for session in now.sessions
+        for take in session.takes
+        if take.kind == "trial" and take.state in ("accepted", "refused")
+    ]
+    takes.sort(key=lambda t: (not t[0], -t[1].record.stat().st_mtime))
+    return [t for _, t in takes]
+
+
+class _Plot(QWidget):
+    """Left and right of one kind of curve, with the trial's events and the cursor."""
+
+    def __init__(self, go_to: Callable[[float], None], number: int) -> None:
+        super().__init__()
+        self._review: Review | None = None
+        self._choice = QComboBox()
+        self._choice.setObjectName(f"curve {number}")
+        self._choice.setMaximumWidth(Look.px(260))
+        self._choice.activated.connect(lambda i: self._draw(i))
+        self._ends = label("", "quiet")
+        self._plot = pg.PlotWidget()
+        self._item: Any = self._plot.getPlotItem()
+        self._plot.setMenuEnabled(False)
+        self._plot.setMouseEnabled(x=True, y=False)
+        self._plot.hideButtons()
+        self._plot.setMinimumHeight(Look.px(84))
+        scene: Any = self._plot.scene()
+        scene.sigMouseClicked.connect(self._clicked)
+        self._go_to = go_to
+        self._cursor: Any = None
+        self._values = label("", "quiet")
+        self.setLayout(column(row(self._choice, self._ends, None, self._values), self._plot, gap=0))
+
+    def offer(self, review: Review, pair: CurvePair) -> None:
+        """Offer a trial's curves and show one."""
+        kept = self._choice.currentData()
+        self._review = review
+        self._choice.clear()
+        for curve in review.curves:
+            self._choice.addItem(curve.title, curve.stem)
+        at = self._choice.findData(kept if kept else pair.stem)
+        self._choice.setCurrentIndex(max(0, at))
+        self._draw(max(0, at))
+
+    def set_cursor(self, t: float) -> None:
+        """Move the cursor, and show the values there."""
+        if self._cursor is None or self._review is None:
+            return
+        self._cursor.setValue(t)
+        pair = self._review.curves[self._choice.currentIndex()]
+        at = int(np.abs(self._review.t - t).argmin())
+        words = []
+        for side, (values, sigma) in pair.sides.items():
+            name = f"{say(f'rev.{side}')} " if side else ""
+            if np.isfinite(values[at]):
+                half = f" ± {1.96 * sigma[at]:.1f}" if np.isfinite(sigma[at]) else ""
+                words.append(f"{name}{values[at]:.1f}{half}°")
+        set_text(self._values, "     ".join(words))
+
+    def _draw(self, index: int) -> None:
+        review = self._review
+        if review is None or not review.curves:
+            return
+        pair = review.curves[index]
+        plot = self._plot
+        plot.clear()
+        plot.setBackground(Look.palette.ground)
+        for name in ("left", "bottom"):
+            axis = plot.getAxis(name)
+            axis.setPen(pg.mkPen(Look.palette.hair))
+            axis.setTextPen(pg.mkPen(Look.palette.quiet))
+            axis.setTickFont(Look.font(BODY - 2))
+        plot.getAxis("left").setWidth(Look.px(44))
+        plot.addLine(y=0, pen=pg.mkPen(Look.palette.hair, width=1))
+        for event in review.events:
+            colour = getattr(Look.palette, event.side)
+            style = Qt.PenStyle.SolidLine if event.kind == "foot_strike" else Qt.PenStyle.DotLine
+            plot.addLine(x=event.t, pen=pg.mkPen(colour, width=1, style=style))
+        for side, (values, sigma) in pair.sides.items():
+            colour = getattr(Look.palette, side) if side else Look.palette.ink
+            pale = pg.mkColor(colour)
+            pale.setAlpha(50)
+            if np.isfinite(sigma).any():
+                low, high = (
+                    pg.PlotDataItem(review.t, values + k * 1.96 * sigma, pen=None) for k in (-1, 1)
+                )
+                plot.addItem(pg.FillBetweenItem(low, high, brush=pale))
+            plot.plot(review.t, values, pen=pg.mkPen(colour, width=Look.px(2)), connect="finite")
+        self._cursor = plot.addLine(x=0, pen=pg.mkPen(Look.palette.ink, width=Look.px(1)))
+        self._item.setXRange(float(review.t[0]), float(review.t[-1]), 0.01)
+        ends = "" if not pair.up else f"↑ {pair.up}     ↓ {pair.down}"
+        set_text(self._ends, ends)
+
+    def _clicked(self, event: Any) -> None:
+        place = self._item.vb.mapSceneToView(event.scenePos())
+        self._go_to(float(place.x()))
+
+
+class _FrameThread:
+    """Decodes the frame asked for last; those asked for before it are skipped."""
+
+    def __init__(self, got: Callable[[Any], None]) -> None:
+        self._got = got
+        self._orders: queue.Queue[Any] = queue.Queue()
+        self._thread = threading.Thread(target=self._run, name="video", daemon=True)
+        self._thread.start()
+
+    def open(self, review: Review, camera: str) -> None:
+        self._orders.put((review, camera))
+
+    def ask(self, t: float) -> None:
+        self._orders.put(t)
+
+    def close(self) -> None:
+        self._orders.put(None)
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        reader: VideoReader | None = None
+        while True:
+            order, t = self._orders.get(), None
+            while True:
+                if order is None:
+                    if reader is not None:
+                        reader.close()
+                    return
+                if isinstance(order, tuple):
+                    if reader is not None:
+                        reader.close()
+                    try:
+                        reader = open_video(*order)
+                    except LabError:
+                        reader = None
+                else:
+                    t = order
+                if self._orders.empty():
+                    break
+                order = self._orders.get()
+            if t is not None:
+                self._got(reader.frame(t) if reader is not None else None)

@@ -1,0 +1,236 @@
+"""Rig: the camera computers and their cameras, live."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QDoubleSpinBox,
+    QGridLayout,
+    QProgressBar,
+    QScrollArea,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
+
+from capture.discovery import NodePlace
+from console.board_watch import sharpness
+from console.cell import BAD, GOOD, UNKNOWN, CellNow
+from console.desk import Desk
+from console.lab_watch import LabNow
+from console.qt.camera_view import CameraView
+from console.qt.look import Look
+from console.qt.page import Page
+from console.qt.parts import MarkLabel, boxed, button, column, label, row, rule, set_text
+from console.texts import say
+from lab.errors import LabError
+
+_CLOSE_HZ = 4.0
+
+
+class RigPage(Page):
+    """See the module."""
+
+    name = "rig"
+    _found = Signal(object, str)
+    _set = Signal(str, str)
+
+    def __init__(
+        self, desk: Desk, tell: Callable[[str, str], None], go: Callable[[str], None]
+    ) -> None:
+        super().__init__(desk, tell, go)
+        self._views: dict[str, CameraView] = {}
+        self._nodes: dict[str, MarkLabel] = {}
+        self._camera = ""
+        self._sharpest = 1.0
+        self._found.connect(self._take_found)
+        self._set.connect(tell)
+        self._grid = QGridLayout()
+        self._grid.setSpacing(Look.px(12))
+        self._side = QVBoxLayout()
+        self._side.setSpacing(Look.px(6))
+        self._summary = label(role="quiet", wrap=True)
+        look = button(say("rig.search"), self._search, name="search")
+        self._close = self._close_panel()
+        side = QWidget()
+        side.setFixedWidth(Look.px(280))
+        side.setLayout(
+            column(
+                label(say("rig.computers"), "head"), self._side, 4, look, 12, rule(), 4,
+                self._close, None,
+            )
+        )  # fmt: skip
+        full = boxed(row(boxed(self._grid), side, gap=20))
+        full.layout().setStretch(0, 1)  # type: ignore[union-attr]
+        self._stack = QStackedLayout()
+        self._stack.addWidget(self._empty())
+        self._stack.addWidget(full)
+        whole = column(label(say("rig.head"), "title"), self._summary, 4)
+        whole.addLayout(self._stack, 1)
+        whole.setContentsMargins(*[Look.px(20)] * 4)
+        self.setLayout(whole)
+
+    def _empty(self) -> QWidget:
+        self._search_first = button(say("rig.search"), self._search, "next", "search first")
+        return boxed(
+            column(
+                None, label(say("rig.empty"), "title"), label(say("rig.empty.more"), "quiet"), 8,
+                row(self._search_first, None), None, None,
+            ),
+            40,
+        )  # fmt: skip
+
+    def _close_panel(self) -> QWidget:
+        self._which = label(say("rig.choose"), "head", wrap=True)
+        self._model = label(role="quiet", wrap=True)
+        self._exposure, self._gain = QDoubleSpinBox(), QDoubleSpinBox()
+        self._exposure.setRange(20, 100000)
+        self._exposure.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self._exposure.setDecimals(0)
+        self._exposure.setSuffix(" µs")
+        self._exposure.setObjectName("exposure")
+        self._gain.setRange(-20, 60)
+        self._gain.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self._gain.setDecimals(1)
+        self._gain.setSuffix(" dB")
+        self._gain.setObjectName("gain")
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setRange(0, 100)
+        self._settings = QWidget()
+        form = QGridLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addWidget(label(say("rig.exposure")), 0, 0)
+        form.addWidget(self._exposure, 0, 1)
+        form.addWidget(label(say("rig.gain")), 1, 0)
+        form.addWidget(self._gain, 1, 1)
+        form.addWidget(button(say("rig.set"), self._configure, name="set"), 2, 1)
+        self._settings.setLayout(
+            column(form, 8, label(say("rig.focus")), self._bar,
+                   label(say("rig.focus.more"), "quiet", wrap=True))
+        )  # fmt: skip
+        self._settings.setVisible(False)
+        return boxed(column(self._which, self._model, self._settings))
+
+    def enter(self) -> None:
+        """Look closely at the camera chosen."""
+        self.desk.cell.live.look_at({self._camera: _CLOSE_HZ} if self._camera else {})
+
+    def leave(self) -> None:
+        """Look closely at nothing."""
+        self.desk.cell.live.look_at({})
+
+    def draw(self, cell: CellNow) -> None:
+        """Show the newest pictures."""
+        for camera in cell.cameras:
+            view = self._views.get(camera.name)
+            if view is not None:
+                view.show_picture(camera.picture)
+        full = self.desk.cell.live.newest_full().get(self._camera)
+        if full is not None:
+            sharp = sharpness(full.image)
+            self._sharpest = max(self._sharpest * 0.999, sharp)
+            self._bar.setValue(round(100 * sharp / self._sharpest))
+
+    def refresh(self, cell: CellNow, now: LabNow) -> None:
+        """Show nodes and cameras as they stand."""
+        self._stack.setCurrentIndex(1 if cell.nodes else 0)
+        self._lay_out(cell)
+        for camera in cell.cameras:
+            words = camera.words if camera.mark != GOOD else f"{camera.rate_hz:.0f} Hz"
+            if camera.lost:
+                words += f", {camera.lost} lost"
+            self._views[camera.name].show_state(camera.mark, words)
+        for node in cell.nodes:
+            words = node.words
+            if not words:
+                clock = "" if math.isnan(node.clock_ms) else f"clock ± {node.clock_ms:.2f} ms"
+                disk = "" if math.isnan(node.disk_bytes) else f"{node.disk_bytes / 1e9:.0f} GB free"
+                words = ", ".join(w for w in (clock, disk) if w)
+            self._nodes[node.name].show_mark(node.mark, f"{node.name}: {words}")
+        good = sum(c.mark == GOOD for c in cell.cameras)
+        text = f"{good} of {len(cell.cameras)} cameras run on {len(cell.nodes)} computers."
+        if cell.cameras and good == len(cell.cameras):
+            text = say("rig.next")
+        set_text(self._summary, text if cell.nodes else "")
+
+    def mark(self, cell: CellNow, now: LabNow) -> str:
+        """Return good when every camera runs."""
+        if any(n.mark == BAD for n in cell.nodes) or any(c.mark == BAD for c in cell.cameras):
+            return BAD
+        marks = [c.mark for c in cell.cameras]
+        return GOOD if marks and all(m == GOOD for m in marks) else UNKNOWN
+
+    def _lay_out(self, cell: CellNow) -> None:
+        names = [c.name for c in cell.cameras]
+        if names != list(self._views):
+            for view in self._views.values():
+                self._grid.removeWidget(view)
+                view.deleteLater()
+            self._views = {name: CameraView(name) for name in names}
+            across = max(1, math.ceil(math.sqrt(len(names))))
+            for i, view in enumerate(self._views.values()):
+                view.chosen.connect(self._choose)
+                self._grid.addWidget(view, i // across, i % across)
+        nodes = [n.name for n in cell.nodes]
+        if nodes != list(self._nodes):
+            for line in self._nodes.values():
+                self._side.removeWidget(line)
+                line.deleteLater()
+            self._nodes = {name: MarkLabel() for name in nodes}
+            for line in self._nodes.values():
+                self._side.addWidget(line)
+
+    def _choose(self, name: str) -> None:
+        self._camera, self._sharpest = name, 1.0
+        for view in self._views.values():
+            view.selected = view.name == name
+            view.update()
+        found = next((c.described for c in self.desk.cell.look().cameras if c.name == name), None)
+        self._settings.setVisible(found is not None)
+        set_text(self._which, name)
+        if found is not None:
+            width, height = found.size_px
+            set_text(self._model, f"{found.model} {found.serial}, {width} × {height}")
+            self._exposure.setValue(found.exposure_us)
+            self._gain.setValue(found.gain_db)
+        self.enter()
+
+    def _configure(self) -> None:
+        camera, exposure, gain = self._camera, self._exposure.value(), self._gain.value()
+
+        def work() -> None:
+            try:
+                notes = self.desk.cell.configure(camera, exposure, gain)
+                self._set.emit("look" if notes else GOOD,
+                               notes or say("rig.set.done", camera=camera))  # fmt: skip
+            except LabError as error:
+                self._set.emit(BAD, str(error))
+
+        threading.Thread(target=work, name="configure", daemon=True).start()
+
+    def _search(self) -> None:
+        self.tell(UNKNOWN, say("rig.searching"))
+        self.desk.search_network(lambda places, fault: self._found.emit(places, fault))
+
+    def _take_found(self, places: dict[str, NodePlace], fault: str) -> None:
+        if fault:
+            self.tell(BAD, fault)
+        elif not places:
+            self.tell("look", say("rig.none"))
+        else:
+            self.desk.keep_nodes(places)
+            self.tell(GOOD, say("rig.found", names=", ".join(places)))
+
+
+def scrolled(widget: QWidget) -> QScrollArea:
+    """Return a widget that can be scrolled."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(widget)
+    return area
