@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from calibration.board import Board
 from calibration.detect_cache import Found, cache_key, load_found, save_found
-from calibration.mistakes import find_mistake
+from calibration.mistakes import find_mistake, flipped_back, mirrored_cameras, refuse_mirrored
 from calibration.times import Times, read_times
 from lab.checks import FloatArray
 from lab.errors import FileError, LabError
@@ -142,8 +142,11 @@ def detect_videos(
     times: Times | Path | str | None = None,
     progress: Progress | None = None,
     cache: Path | None = None,
+    mirrored: str = "refuse",
 ) -> dict[str, Keypoints2D]:
     """Find the board in the videos of several cameras.
+
+    Here it is decided what becomes of mirrored videos, for every recording but the floor's.
 
     Args:
         paths: The video of each camera, by the camera's name (`cameras_of` makes it of files).
@@ -151,18 +154,30 @@ def detect_videos(
         times: As in `detect_video`.
         progress: Called as (frames done, frames in all of this video, camera).
         cache: As in `detect_video`.
+        mirrored: What to do with a video that shows the board as its mirror image: "refuse" it, or
+            "flip" its corners back to where the sensor saw them.
 
     Returns:
         The corners by camera. A camera that never saw the board is an error: see `detect_video`.
+
+    Raises:
+        LabError: As `detect_video`; for mirrored videos, naming every one of them.
     """
+    if mirrored not in ("refuse", "flip"):
+        raise ValueError(f'mirrored must be "refuse" or "flip", got {mirrored!r}')
     if isinstance(times, (str, Path)):
         times = read_times(times)
-    return {
+    seen = {
         camera: detect_video(
             path, board, camera=camera, times=times, progress=progress, cache=cache
         )
         for camera, path in paths.items()
     }
+    if mirrored == "refuse":
+        refuse_mirrored(seen, board, "videos of the board")
+        return seen
+    wrong = mirrored_cameras(seen, board)
+    return seen | {name: flipped_back(seen[name], video_size(paths[name])[0]) for name in wrong}
 
 
 def cameras_of(paths: list[Path]) -> dict[str, Path]:

@@ -17,6 +17,7 @@ import numpy as np
 from calibration.board import Board
 from calibration.bundle import Network, adjoint, cross_matrix, normal_equations, view_normals
 from calibration.free_points import triangulate
+from calibration.plumb import PlumbLine, Up, carried, find_up
 from calibration.start import board_poses, shared_board_poses
 from calibration.views import Sightings, Views, usable_frames
 from lab.checks import FloatArray
@@ -81,6 +82,40 @@ class Level:
         rotation = np.stack([x, np.cross(up, x), up])
         return Pose(rotation, np.array([0.0, 0.0, self.thickness_m]))
 
+    def turn_by_up(self) -> FloatArray:
+        """Return how the lab turns (3, 3) rad, in the lab, when up changes in the board's frame."""
+        here, columns = self.lab_from_board().rotation, []
+        for axis in np.eye(3):
+            ends = []
+            for sign in (1, -1):
+                up = here[2] + sign * 1e-6 * axis
+                moved = level_along(up, self.sigma_rad, self.heading, self.source)
+                turn = moved.lab_from_board().rotation @ here.T
+                ends.append(np.array([turn[2, 1], turn[0, 2], turn[1, 0]]))
+            columns.append((ends[0] - ends[1]) / 2e-6)
+        return np.column_stack(columns)
+
+    def incline(self) -> tuple[float, float]:
+        """Return by how much (rad) the board's plane rises along the lab's x, and along its y."""
+        normal = -self.lab_from_board().rotation[:, 2]
+        return math.atan2(-normal[0], normal[2]), math.atan2(-normal[1], normal[2])
+
+
+def level_along(up: FloatArray, sigma_rad: float, heading: str, source: str) -> Level:
+    """Return the `Level` of a direction (3,), up, in the board's frame.
+
+    Raises:
+        LabError: When the board would lie with its print down, or on no floor.
+    """
+    up = up / np.linalg.norm(up)
+    if up[2] >= 0:
+        raise LabError(
+            "the board on the floor would lie with its print down",
+            where="floor",
+            remedy="Lay it with the print up, and check top and bottom of the plumb line.",
+        )
+    return Level((math.asin(up[0]), math.asin(up[1])), sigma_rad, heading, source=source)
+
 
 def level_of(
     level: str | tuple[float, float], gravity_sigma_rad: float, heading: str, thickness_m: float = 0
@@ -136,6 +171,7 @@ def place_floor(
     gravity_sigma_rad: float,
     heading: str = "+x",
     thickness_m: float = 0.0,
+    plumb: PlumbLine | None = None,
 ) -> Rig:
     """Lay the lab frame of a calibrated rig by a recording of the board lying on the floor.
 
@@ -151,9 +187,12 @@ def place_floor(
         gravity_sigma_rad: Standard deviation of up about each horizontal axis.
         heading: The board's axis that points along the lab's x.
         thickness_m: Of the board.
+        plumb: A hanging line that tells up; then `level` and `gravity_sigma_rad` are not used,
+            and the board's plane is measured against it.
 
     Raises:
-        LabError: When no camera of the rig saw it, or it moved, or it does not fit the rig.
+        LabError: When no camera of the rig saw it, or it moved, or it does not fit the rig, or the
+            plumb line tells no direction.
     """
     how = level_of(level, gravity_sigma_rad, heading, thickness_m)
     unknown = sorted(set(keypoints) - set(rig.names))
@@ -180,11 +219,24 @@ def place_floor(
         cov=cov,
     )
     figures = {**rig.quality.figures, **floor_figures(moved, views, board)}
-    return raise_to_lab(replace(moved, quality=replace(rig.quality, figures=figures)), how)
+    moved = replace(moved, quality=replace(rig.quality, figures=figures))
+    if plumb is None:
+        return raise_to_lab(moved, how)
+    up = find_up(moved, plumb)
+    measured = level_along(up.direction, 0.0, heading, "a plumb line")
+    turn = measured.turn_by_up()
+    spread = up.by_rig @ moved.cov @ up.by_rig.T if moved.has_covariance else 0.0
+    tilt = (turn @ (up.cov + spread) @ turn.T)[:2, :2]
+    sigma = math.sqrt(float(np.trace(tilt)) / 2)
+    measured = replace(measured, sigma_rad=sigma, thickness_m=thickness_m)
+    return raise_to_lab(moved, measured, up)
 
 
-def raise_to_lab(rig: Rig, level: Level) -> Rig:
+def raise_to_lab(rig: Rig, level: Level, up: Up | None = None) -> Rig:
     """Take a rig from the frame of the board on the floor to the lab frame.
+
+    Where up was measured in the rig itself (`up`), its error is that of the points and of the
+    rig; else it is independent of the rig, `level.sigma_rad` about each horizontal axis.
 
     With the lab turned by a small e about its origin, a camera's pose is perturbed by (-R e) about
     its own axes and by -t x (R e): the error of up about x and y enters all cameras at once.
@@ -207,12 +259,26 @@ def raise_to_lab(rig: Rig, level: Level) -> Rig:
         rows += [-rotation, -cross_matrix(translation) @ rotation]
         rows.append(np.zeros((len(camera.intrinsics), 3)))
     tilt = np.concatenate(rows)[:, :2]
-    cov = rig.cov + level.sigma_rad**2 * (tilt @ tilt.T)
+    raised = replace(rig, cameras=cameras)
+    cov = (
+        rig.cov + level.sigma_rad**2 * (tilt @ tilt.T)
+        if up is None
+        else carried(raised, up, level.turn_by_up()).cov
+    )
     figures = {**rig.quality.figures, "gravity_sigma_rad": level.sigma_rad}
+    inclined = ()
+    if up is not None or any(level.slopes):
+        along, across = level.incline()
+        figures |= {"belt_incline_rad": along, "belt_cross_slope_rad": across}
+        interval = 1.96 * math.degrees(level.sigma_rad)
+        inclined = (
+            f"the floor or belt under the board rises by {math.degrees(along):+.2f} deg along x "
+            f"and {math.degrees(across):+.2f} deg along y, each +- {interval:.2g}",
+        )
     kept = tuple(r for r in rig.quality.reasons if r != NO_FLOOR)
     note = f"up is from {level.source}, known to {math.degrees(level.sigma_rad):.2g} deg"
-    quality = replace(rig.quality, reasons=(*kept, note), figures=figures)
-    return replace(rig, cameras=cameras, cov=cov, quality=quality)
+    quality = replace(rig.quality, reasons=(*kept, note, *inclined), figures=figures)
+    return replace(raised, cov=cov, quality=quality)
 
 
 NO_FLOOR = (

@@ -28,6 +28,11 @@ _WORTH_IT = 0.98
 _ENOUGH_VIEWS_TO_CHOOSE = 12
 _BLOCKS = 4
 _MOST_VIEWS_TO_CHOOSE = 40
+# How views are told apart when some are picked: cells of the image, tilts and depths.
+_CELLS = (8, 6)
+_CELLS_OF_A_VIEW = 6.0  # so many cells weigh as much as one tilt
+_TILTS, _FULL_TILT = 3, 0.7  # sine
+_DEPTHS = 4
 
 # Each model: which intrinsics of brown5 (fx, fy, cx, cy, k1, k2, p1, p2, k3) move together.
 LENSES: dict[str, tuple[tuple[int, ...], ...]] = {
@@ -125,7 +130,7 @@ def calibrate_lens(
         model = _SIMPLEST
         few = _thinned(_robust(replace(network, bases=(basis(_MIDDLE),)))[0])
         if len(few.views[0]) >= _ENOUGH_VIEWS_TO_CHOOSE:
-            held_out = {name: _held_out(few, basis(name)) for name in LENSES}
+            held_out = {name: _held_out(_without_rest(few, name), basis(name)) for name in LENSES}
             best = min(held_out.values())
             model = next(m for m, rms in held_out.items() if _WORTH_IT * rms <= best)
     network, kept = _robust(replace(network, bases=(basis(model),)))
@@ -160,6 +165,54 @@ def folds(camera: Camera) -> bool:
     u, v = np.meshgrid(np.linspace(0, width - 1, 9), np.linspace(0, height - 1, 9))
     _, converged = camera.normalised(np.stack([u, v], axis=-1))
     return not bool(converged.all())
+
+
+def pick_views(
+    xy_px: FloatArray,
+    seen: NDArray[np.bool_],
+    size_px: tuple[int, int],
+    tilt: FloatArray,
+    depth_m: FloatArray,
+    most: int,
+) -> NDArray[np.bool_]:
+    """Pick views one by one, each the one that adds most that the picked ones lack.
+
+    What counts are the cells of the image in which corners were seen, which way and how much the
+    board was tilted, and its depth; the n-th view of the same cell, tilt or depth adds 1/n of the
+    first.
+
+    Args:
+        xy_px: (V, K, 2) corners.
+        seen: (V, K) which of them were seen.
+        size_px: (width, height).
+        tilt: (V, 2) sines of the board's tilt about the image's two axes.
+        depth_m: (V,) of the board's middle.
+        most: How many to pick.
+
+    Returns:
+        Which of the views (V,) are picked.
+    """
+    count = len(depth_m)
+    columns, rows = _CELLS
+    place = np.floor(np.nan_to_num(xy_px) / np.array(size_px) * np.array(_CELLS)).astype(int)
+    place = np.clip(place, 0, np.array(_CELLS) - 1)
+    kinds = np.zeros((count, columns * rows + _TILTS**2 + _DEPTHS))
+    view, corner = np.nonzero(seen)
+    kinds[view, place[view, corner, 1] * columns + place[view, corner, 0]] = 1.0 / _CELLS_OF_A_VIEW
+    # Tilts by thirds of -1..1 about each axis, depths by equal shares of the views.
+    turned = np.clip(np.floor((tilt / _FULL_TILT + 1) / 2 * _TILTS), 0, _TILTS - 1).astype(int)
+    kinds[np.arange(count), columns * rows + turned[:, 0] * _TILTS + turned[:, 1]] = 1.0
+    edges = np.quantile(depth_m, np.linspace(0, 1, _DEPTHS + 1)[1:-1])
+    far = np.searchsorted(edges, depth_m)
+    kinds[np.arange(count), columns * rows + _TILTS**2 + far] = 1.0
+    picked = np.zeros(count, bool)
+    times = np.zeros(kinds.shape[1])
+    for _ in range(min(most, count)):
+        gain = np.where(picked, -1.0, kinds @ (1.0 / (1.0 + times)))
+        best = int(np.argmax(gain))
+        picked[best] = True
+        times += kinds[best] > 0
+    return picked
 
 
 def _start(name: str, size_px: tuple[int, int], views: Views, corners_m: FloatArray) -> Network:
@@ -266,10 +319,17 @@ def _noise(network: Network) -> float:
 
 
 def _thinned(network: Network) -> Network:
-    """Leave enough views to choose a lens model by, evenly over the recording."""
-    step = max(1, -(-len(network.rotations) // _MOST_VIEWS_TO_CHOOSE))
-    keep = np.zeros(len(network.rotations), bool)
-    keep[::step] = True
+    """Leave enough views to choose a lens model by: those that cover image, tilt and depth best."""
+    views = network.views[0]
+    if len(views) <= _MOST_VIEWS_TO_CHOOSE:
+        return network
+    seen = views.weight > 0
+    sight = network.rotations @ network.corners_m.mean(0) + network.translations
+    facing = network.rotations[:, :, 2] * np.sign(network.rotations[:, 2:, 2])
+    keep = pick_views(
+        views.xy_px, seen, network.cameras[0].size_px, facing[:, :2], sight[:, 2],
+        _MOST_VIEWS_TO_CHOOSE,
+    )  # fmt: skip
     return _only(network, keep)
 
 
@@ -281,6 +341,20 @@ def _only(network: Network, keep: NDArray[np.bool_]) -> Network:
         rotations=network.rotations[keep],
         translations=network.translations[keep],
     )
+
+
+def _without_rest(network: Network, model: str) -> Network:
+    """Take out of the lens what a model does not have, so that it is judged by what it has.
+
+    The views come from an adjustment with another model; a coefficient of that one left in would
+    be a gift to every smaller one.
+    """
+    moves = basis(model)
+    camera = network.cameras[0]
+    lens = np.where(moves.any(1), camera.intrinsics, 0.0)
+    for column in moves.T:
+        lens[column > 0] = lens[column > 0].mean()
+    return replace(network, cameras=(replace(camera, intrinsics=lens),))
 
 
 def _held_out(network: Network, lens_basis: FloatArray) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import cv2
@@ -52,7 +52,23 @@ def find_mistake(
     return words
 
 
-def refuse_mirrored(seen: dict[str, Keypoints2D], board: Board, where: str) -> None:
+def mirrored_cameras(seen: Mapping[str, Keypoints2D], board: Board) -> tuple[str, ...]:
+    """Return the cameras that saw the board as its mirror image; none for a two-sided board."""
+    if board.two_sided:
+        return ()
+    return tuple(name for name, own in seen.items() if _mirrored_share(own, board) > 0.5)
+
+
+def flipped_back(keypoints: Keypoints2D, width_px: int) -> Keypoints2D:
+    """Return what would have been seen in the same video, flipped from left to right."""
+    xy, cov = keypoints.xy_px.copy(), keypoints.cov_px.copy()
+    xy[..., 0] = width_px - 1 - xy[..., 0]
+    cov[..., 0, 1] *= -1
+    cov[..., 1, 0] *= -1
+    return replace(keypoints, xy_px=xy, cov_px=cov)
+
+
+def refuse_mirrored(seen: Mapping[str, Keypoints2D], board: Board, where: str) -> None:
     """Refuse cameras that saw the board as its mirror image.
 
     A mirrored video is calibrated without a sign of it in the residuals: the camera then stands
@@ -61,9 +77,7 @@ def refuse_mirrored(seen: dict[str, Keypoints2D], board: Board, where: str) -> N
     Raises:
         LabError: Naming every such camera; not for a two-sided board.
     """
-    if board.two_sided:
-        return
-    wrong = [name for name, keypoints in seen.items() if _mirrored_share(keypoints, board) > 0.5]
+    wrong = mirrored_cameras(seen, board)
     if wrong:
         raise LabError(
             f"{', '.join(wrong)}: the board is seen as its mirror image, so the video is mirrored",

@@ -11,7 +11,6 @@ from calibration.advice import advise
 from calibration.board import Board
 from calibration.detect import cameras_of, detect_videos, video_size
 from calibration.detect_cache import cache_folder
-from calibration.mistakes import refuse_mirrored
 from calibration.rig_calibration import calibrate as solve
 from console.floor import find_floor
 from console.progress import counts
@@ -51,12 +50,10 @@ def calibrate(
     with counts() as progress:
         files = cameras_of(videos)
         seen = detect_videos(files, plate, times=times, progress=progress, cache=kept)
-        refuse_mirrored(seen, plate, "calibration videos")
         sizes = {name: video_size(path) for name, path in files.items()}
         lens_from = None
         if lens:
             lens_from = detect_videos(cameras_of(lens), plate, progress=progress, cache=kept)
-            refuse_mirrored(lens_from, plate, "lens videos")
         lying = find_floor(floor, plate, progress, kept) if floor else None
         views: list[CameraViews] = []
         rig = solve(

@@ -13,6 +13,7 @@ from calibration.board import Board
 from calibration.detect_cache import cache_folder
 from calibration.floor import place_floor
 from calibration.formats.door import FORMATS, read_rig, write_rig_as
+from calibration.plumb import read_plumb
 from calibration.quality import gate_limits
 from console.floor import find_floor
 from console.progress import counts
@@ -91,6 +92,13 @@ def floor(
             "(down its rows), positive where the axis rises; on an inclined belt it must be given."
         ),
     ] = None,
+    plumb: Annotated[
+        Path | None,
+        typer.Option(
+            help="A TOML file with two points on a hanging line in two cameras or more: "
+            "[cameras.NAME] top = [x, y], bottom = [x, y]. It tells up; the incline is measured."
+        ),
+    ] = None,
     heading: Annotated[
         str, typer.Option(help="The board's axis along the walkway or belt: +x, -x, +y or -y.")
     ] = "+x",
@@ -101,12 +109,13 @@ def floor(
     json: AsJson = False,
 ) -> int:
     """Put the lab frame on the floor, from the board lying on it along the walkway."""
-    if level and inclinometer_deg is not None:
+    if level + (inclinometer_deg is not None) + (plumb is not None) > 1:
         raise LabError(
-            "the floor is stated to be level and an inclinometer's reading is given",
+            "up is told in more than one way",
             where="rig floor",
-            remedy="Give one of --level and --inclinometer-deg.",
+            remedy="Give one of --level, --inclinometer-deg and --plumb.",
         )
+    hanging = None if plumb is None else read_plumb(plumb)
     plate = Board.from_toml(board)
     with counts() as progress:
         seen = find_floor(videos, plate, progress, cache_folder() if cache else None)
@@ -120,6 +129,7 @@ def floor(
         gravity_sigma_rad=math.radians(level_sigma_deg),
         heading=heading,
         thickness_m=thickness_mm / 1000,
+        plumb=hanging,
     )
     save_rig(placed, output, load_views(rig))
     if json:

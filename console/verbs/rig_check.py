@@ -13,7 +13,6 @@ from calibration.board import Board
 from calibration.check import CameraCheck, RigCheck, check_rig
 from calibration.detect import cameras_of, detect_videos, video_size
 from calibration.detect_cache import cache_folder
-from calibration.mistakes import refuse_mirrored
 from console.progress import counts
 from console.terminal import REFUSED, out, write_json
 from console.verbs.calibrate import BoardFile, TimesFile
@@ -63,7 +62,6 @@ def check(
         seen = detect_videos(
             files, plate, times=times, progress=progress, cache=cache_folder() if cache else None
         )
-    refuse_mirrored(seen, plate, "the check's videos")
     verdict = check_rig(stored, seen, plate, still=still)
     written = output if verdict.moved else None
     if written is not None:

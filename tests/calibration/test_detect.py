@@ -7,7 +7,7 @@ import pytest
 
 from calibration import detect
 from calibration.board import Board
-from calibration.detect import detect_board, detect_video
+from calibration.detect import detect_board, detect_video, detect_videos
 from calibration.mistakes import refuse_mirrored
 from lab.camera import Camera
 from lab.errors import LabError
@@ -108,6 +108,21 @@ def test_a_mirrored_video_is_named_and_a_two_sided_board_is_not(tmp_path):
     refuse_mirrored({"cam2": detect_video(wrong, mirrored, camera="cam2")}, mirrored, "")
     with pytest.raises(LabError, match="mirror"):
         refuse_mirrored({"cam1": detect_video(right, mirrored, camera="cam1")}, mirrored, "")
+
+
+def test_several_videos_are_refused_or_flipped_in_one_place(tmp_path):
+    right = film(tmp_path / "cam1.mkv", views(BOARD)[1])
+    wrong = film(tmp_path / "cam2.mkv", [i[:, ::-1] for i in views(BOARD)[1]])
+    with pytest.raises(LabError, match="cam2: the board is seen as its mirror image"):
+        detect_videos({"cam1": right, "cam2": wrong}, BOARD)
+    seen = detect_videos({"cam1": right, "cam2": wrong}, BOARD, mirrored="flip")
+    # Flipped back, the mirrored video shows what the plain one does.
+    off = np.linalg.norm(seen["cam1"].xy_px - seen["cam2"].xy_px, axis=-1)
+    both = np.isfinite(off)
+    assert both.sum() > 0.9 * np.isfinite(seen["cam1"].xy_px[..., 0]).sum()
+    assert np.median(off[both]) < 0.05
+    cov = seen["cam2"].cov_px[both]
+    assert np.median(np.abs(cov - seen["cam1"].cov_px[both])) < 0.1 * np.median(cov[:, 0, 0])
 
 
 def test_a_mirrored_print_is_found_where_it_is():
