@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,9 @@ SPEED_M_S = {"walk": 1.3, "run": 4.0}
 SECONDS = {"walk": 3.0, "run": 1.5}
 
 
+@cache
 def scene(activity: str, cameras: int, seed: int):
+    """Return rig, what it sees, the truth, and the points of the clean views."""
     rng = np.random.default_rng([11, seed])
     rig = walkway_room(cameras)
     walker = simulate(
@@ -54,7 +57,8 @@ def scene(activity: str, cameras: int, seed: int):
         ),
         grid=None,
     )  # fmt: skip
-    return rig, seen, walker.points(seen.t)[:, [walker.names.index(n) for n in NAMES]], rng
+    truth = walker.points(seen.t)[:, [walker.names.index(n) for n in NAMES]]
+    return rig, seen, truth, triangulate(rig, seen, robust=False)
 
 
 def injected(seen, share: float, length: int, whole: bool, at_once: int, rng):
@@ -107,14 +111,14 @@ def main() -> None:
         found = missed = false = withheld = wrong = total = 0
         ratios = []
         for seed in range(given.seeds):
-            rig, seen, truth, rng = scene(activity, given.cameras, seed)
+            rig, seen, truth, clean = scene(activity, given.cameras, seed)
+            rng = np.random.default_rng([12, seed, length, at_once, whole, round(100 * share)])
             swapped = injected(seen, share, length, whole, at_once, rng)
             order = exchange_columns(seen.names)
             mixed = replace(
                 seen, xy_px=np.where(swapped[..., None], seen.xy_px[:, :, order], seen.xy_px)
             )
             result = triangulate(rig, mixed)
-            clean = triangulate(rig, seen, robust=False)
             both = np.isfinite(seen.xy_px[..., 0]) & np.isfinite(seen.xy_px[:, :, order, 0])
             stands = np.isfinite(result.points.xyz[..., 0])
             told = swapped & both & stands

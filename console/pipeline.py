@@ -31,6 +31,7 @@ from lab.trial import Trial
 from reconstruct.associate import AlignedKeypoints, align
 from reconstruct.clocks import reconstruct_own_times, share_a_shutter
 from reconstruct.detect.markers import read_markers
+from reconstruct.held_bones import hold_bones
 from reconstruct.smooth import Smoother
 from reconstruct.triangulate import Reconstruction, triangulate
 from reconstruct.watch import watch_rig
@@ -258,10 +259,18 @@ def _from_keypoints(
             turn = watch.turn[watch.cameras.index(watch.moved)]
             quality[f"camera_turned_{watch.moved}_deg"] = float(np.degrees(np.linalg.norm(turn)))
             moved = watch.shift(rig, by_rig)
+    points = result.points
+    if settings.analysis.constant_bones:
+        held = hold_bones(points)
+        points, by_rig = held.points, held.carry(by_rig)
+        moved = None if moved is None else held.carry(moved[..., None])[..., 0]
+        for bone, length, sigma in zip(held.bones, held.length, held.sigma, strict=True):
+            quality[f"bone_{'_'.join(bone)}_mm"] = 1e3 * float(length)
+            quality[f"bone_{'_'.join(bone)}_sigma_mm"] = 1e3 * float(sigma)
     return _Reconstructed(
         rig=rig,
         keypoints=taken.keypoints,
-        points=result.points,
+        points=points,
         by_rig=by_rig,
         moved=moved,
         quality=quality,

@@ -58,6 +58,7 @@ keypoints = "cam02.csv"
 
 # [analysis]
 # also = ["plug-in-gait"]      # further definitions to compute beside our own
+# constant_bones = true        # bones keep the length that the trial shows: for few cameras
 """
 
 
@@ -142,11 +143,13 @@ class AnalysisTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         also: Further definitions, so far only "plug-in-gait".
         max_gap_s: Gaps longer than this stay empty.
         draws: Pairs of replicates for the uncertainty.
+        constant_bones: Whether bones keep one length, estimated from the trial; from cameras only.
     """
 
     also: tuple[str, ...] = ()
     max_gap_s: float = 0.1
     draws: int = 64
+    constant_bones: bool = False
 
 
 class TrialSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -239,6 +242,12 @@ def _check(settings: TrialSettings, path: Path) -> None:
             f"unknown definitions in analysis.also: {', '.join(sorted(unknown))}",
             where=where,
             remedy='Known is "plug-in-gait".',
+        )
+    if settings.analysis.constant_bones and settings.markers is not None:
+        raise LabError(
+            "constant_bones is for cameras; joint centres from markers have their own rules",
+            where=where,
+            remedy="Leave constant_bones out.",
         )
     if settings.analysis.draws < 8 or settings.analysis.max_gap_s < 0:
         raise LabError("analysis.draws must be at least 8 and max_gap_s not negative", where=where)

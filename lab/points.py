@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,9 @@ def _checked_cov(cov: NDArray[np.float64], what: str) -> None:
     if (diagonal < 0).any():
         raise ValueError(f"{what}: a variance is negative")
     scale = np.nanmax(diagonal, initial=0.0)
-    if (np.abs(cov - np.swapaxes(cov, -1, -2)) > 1e-9 * scale).any():
-        raise ValueError(f"{what}: not symmetric")
+    for row, column in combinations(range(cov.shape[-1]), 2):
+        if (np.abs(cov[..., row, column] - cov[..., column, row]) > 1e-9 * scale).any():
+            raise ValueError(f"{what}: not symmetric")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

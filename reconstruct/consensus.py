@@ -10,24 +10,28 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from lab.checks import FloatArray
-from reconstruct.optics import AREA, COMPILED, in_threads, invert, middle_of, see
+from reconstruct.gates import (
+    FALSE_ALARM,
+    GATE_PAIR,
+    GATE_VIEW,
+    blank,
+    figures_of,
+    fits,
+    foretell,
+    misfit,
+    verdict,
+)
+from reconstruct.optics import AREA, COMPILED, in_threads, invert, middle_of
 from reconstruct.sightlines import STEPS, Estimate, Sightlines, solve_point, start_point
 
 BoolArray = NDArray[np.bool_]
 
-# Part of the right observations that a gate may turn away. An error anywhere in the image is less
-# likely than a residual of five sigma, and a right view lost can leave a pair that sees no depth.
-_FALSE_ALARM = 1e-6
-GATE_VIEW = float(chi2.isf(_FALSE_ALARM, 2))
-GATE_PAIR = float(chi2.isf(_FALSE_ALARM, 1))
-_GATE_APART = float(chi2.isf(_FALSE_ALARM, 3))
+_GATE_APART = float(chi2.isf(FALSE_ALARM, 3))
 # Nine observations in ten are taken to be right before they are looked at.
 _PRIOR = float(np.log(9.0))
 # A rival this many times less likely is no rival.
 _MARGIN = float(np.log(20.0))
 _ROUNDS = 4
-# A residual that the fit has nearly swallowed says nothing of the noise.
-_LEAST_REDUNDANCY = 0.1
 
 GOOD, TOO_FEW, DISAGREE, AMBIGUOUS, OUTSIDE, SIDES = range(6)
 REASONS = (
@@ -82,11 +86,11 @@ def agree(
     """
     cameras, n = s.seen.shape
     middle = middle_of(s.cameras)
-    gates = chi2.isf(_FALSE_ALARM / 10, np.arange(1, max(2 * cameras - 2, 2)))
+    gates = chi2.isf(FALSE_ALARM / 10, np.arange(1, max(2 * cameras - 2, 2)))
     volume = np.array([*(inside_volume[0] - middle), inside_volume[1] ** 2])
     used, status = np.ascontiguousarray(s.seen.T), np.empty(n, np.uint8)
     xyz, cov = np.empty((n, 3)), np.empty((n, 6))
-    figures = np.full((3, cameras, n, 2), np.nan)
+    figures = np.empty((3, cameras, n, 2))
     in_threads(
         lambda a, b: _agree_all(
             s.packed, s.xy_px, s.xy, s.information, gates, volume, robust,
@@ -115,94 +119,6 @@ def withhold(agreement: Agreement, which: BoolArray, reason: int) -> Agreement:
         np.where(nowhere, np.nan, agreement.standardised),
         np.where(nowhere, np.nan, agreement.redundancy),
     )
-
-
-@njit(**COMPILED)
-def _spread(p0, p1, p2, q0, q1, q2, a, b, c, d, e, f):
-    """Return J P J' (xx, xy, yy) of a covariance P seen through the rows p and q of J."""
-    u0, u1, u2 = a * p0 + b * p1 + c * p2, b * p0 + d * p1 + e * p2, c * p0 + e * p1 + f * p2
-    v0, v1, v2 = a * q0 + b * q1 + c * q2, b * q0 + d * q1 + e * q2, c * q0 + e * q1 + f * q2
-    return (
-        u0 * p0 + u1 * p1 + u2 * p2,
-        u0 * q0 + u1 * q1 + u2 * q2,
-        v0 * q0 + v1 * q1 + v2 * q2,
-    )
-
-
-@njit(**COMPILED)
-def foretell(packed, xy_px, information, k, i, inside, at):
-    """Return how far view k of point i is from what the other views foretell.
-
-    The residual r of a view that took part has covariance C - J P J', that of a view that did not
-    has C + J P J'; r' cov^-1 r is in both cases the squared distance from the foretelling of the
-    other views (the deleted residual: Cook and Weisberg, Residuals and Influence in Regression,
-    1982), chi-squared with two degrees of freedom; infinite behind the camera.
-
-    Args:
-        packed: The cameras.
-        xy_px: (C, N, 2) px.
-        information: (C, N, 3).
-        k: Which camera.
-        i: Which point.
-        inside: Whether the view took part.
-        at: The point and its covariance, nine numbers.
-
-    Returns:
-        The distance, the determinant of the covariance, the residual (2), the inverse of its
-        covariance (3), and the derivative (6).
-    """
-    x, y, z, a, b, c, d, e, f = at
-    u, v, p0, p1, p2, q0, q1, q2 = see(packed[k], x, y, z)
-    r, s = xy_px[k, i, 0] - u, xy_px[k, i, 1] - v
-    xx, xy, yy = information[k, i, 0], information[k, i, 1], information[k, i, 2]
-    over = 1 / (xx * yy - xy * xy)
-    s_xx, s_xy, s_yy = _spread(p0, p1, p2, q0, q1, q2, a, b, c, d, e, f)
-    sign = -1.0 if inside else 1.0
-    k_xx, k_xy, k_yy = yy * over + sign * s_xx, sign * s_xy - xy * over, xx * over + sign * s_yy
-    determinant = k_xx * k_yy - k_xy * k_xy
-    back = 1 / determinant
-    distance = (k_yy * r * r - 2 * k_xy * r * s + k_xx * s * s) * back
-    if not np.isfinite(distance):
-        distance = np.inf
-    return (
-        distance, determinant, r, s, k_yy * back, -k_xy * back, k_xx * back,
-        p0, p1, p2, q0, q1, q2,
-    )  # fmt: skip
-
-
-@njit(**COMPILED)
-def _misfit(packed, xy_px, information, used, i, at):
-    """Return the sum of squared standardised residuals of the used views."""
-    total = 0.0
-    for k in range(len(packed)):
-        if used[k]:
-            seen = see(packed[k], at[0], at[1], at[2])
-            r, s = xy_px[k, i, 0] - seen[0], xy_px[k, i, 1] - seen[1]
-            total += information[k, i, 0] * r * r + information[k, i, 2] * s * s
-            total += 2 * information[k, i, 1] * r * s
-    return total if np.isfinite(total) else np.inf
-
-
-@njit(**COMPILED)
-def _fits(packed, xy_px, information, used, i, at, gates):
-    """Return whether the used views of a point (at least two) agree."""
-    n = 0
-    for k in range(len(packed)):
-        n += used[k]
-    if n < 2:
-        return False
-    total = _misfit(packed, xy_px, information, used, i, at)
-    if n == 2:
-        return total < min(gates[0], GATE_PAIR)
-    if not total < gates[2 * n - 4]:
-        return False
-    # No view's own distance can be large where the sum is small, unless it has much leverage.
-    for k in range(len(packed)):
-        if used[k]:
-            told = foretell(packed, xy_px, information, k, i, True, at)
-            if not 0 <= told[0] < GATE_VIEW:
-                return False
-    return True
 
 
 @njit(**COMPILED)
@@ -247,7 +163,7 @@ def _propose(packed, xy_px, xy, information, seen, i, volume, party, two, votes,
             two[:] = False
             two[k] = two[m] = True
             at = _solve(packed, xy_px, xy, information, two, i, 2)
-            own = _misfit(packed, xy_px, information, two, i, at)
+            own = misfit(packed, xy_px, information, two, i, at)
             far = (at[0] - volume[0]) ** 2 + (at[1] - volume[1]) ** 2 + (at[2] - volume[2]) ** 2
             if not (own < GATE_PAIR and far < volume[3]):
                 continue
@@ -322,32 +238,6 @@ def _doubt(seen, party, votes, rivals, at):
 
 
 @njit(**COMPILED)
-def _figures(packed, xy_px, information, used, i, at, figures):
-    """Write residuals, standardised residuals and redundancies of the used views."""
-    x, y, z, a, b, c, d, e, f = at
-    for k in range(len(packed)):
-        if not used[k]:
-            continue
-        u, v, p0, p1, p2, q0, q1, q2 = see(packed[k], x, y, z)
-        r, s = xy_px[k, i, 0] - u, xy_px[k, i, 1] - v
-        xx, xy, yy = information[k, i, 0], information[k, i, 1], information[k, i, 2]
-        # Whitened by the Cholesky factor of the information.
-        root = np.sqrt(xx)
-        low = xy / root
-        rest = np.sqrt(yy - low * low)
-        s_xx, s_xy, s_yy = _spread(p0, p1, p2, q0, q1, q2, a, b, c, d, e, f)
-        free = 1 - (xx * s_xx + 2 * xy * s_xy + low * low * s_yy)
-        free_y = 1 - rest * rest * s_yy
-        figures[0, k, i, 0], figures[0, k, i, 1] = r, s
-        figures[2, k, i, 0] = min(max(free, 0.0), 1.0)
-        figures[2, k, i, 1] = min(max(free_y, 0.0), 1.0)
-        if free > _LEAST_REDUNDANCY:
-            figures[1, k, i, 0] = (root * r + low * s) / np.sqrt(free)
-        if free_y > _LEAST_REDUNDANCY:
-            figures[1, k, i, 1] = rest * s / np.sqrt(free_y)
-
-
-@njit(**COMPILED)
 def _agree_all(
     packed,
     xy_px,
@@ -371,6 +261,8 @@ def _agree_all(
         n = 0
         for k in range(cameras):
             n += used[i, k]
+        blank(figures, i)
+        done = False
         code = TOO_FEW
         at = (np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
         if n >= 2:
@@ -379,8 +271,11 @@ def _agree_all(
             if not robust:
                 if not np.isfinite(at[0] + at[1] + at[2] + at[3] + at[6] + at[8]):
                     code = TOO_FEW
-            elif not _fits(packed, xy_px, information, used[i], i, at, gates):
+            elif verdict(packed, xy_px, information, used[i], i, at, gates, figures):
+                done = True
+            else:
                 code = DISAGREE
+                blank(figures, i)
                 if n > 2:
                     party = used[i]
                     seen[:] = party
@@ -388,7 +283,7 @@ def _agree_all(
                         packed, xy_px, xy, information, seen, i, volume, party, two, votes, rivals
                     )
                     at = _settle(packed, xy_px, xy, information, seen, i, party)
-                    if _fits(packed, xy_px, information, party, i, at, gates):
+                    if fits(packed, xy_px, information, party, i, at, gates):
                         code = AMBIGUOUS if _doubt(seen, party, votes, rivals, at) else GOOD
             if robust and code == GOOD:
                 far = (at[0] - volume[0]) ** 2 + (at[1] - volume[1]) ** 2 + (at[2] - volume[2]) ** 2
@@ -399,8 +294,11 @@ def _agree_all(
             xyz[i, 0], xyz[i, 1], xyz[i, 2] = at[0], at[1], at[2]
             for j in range(6):
                 cov[i, j] = at[3 + j]
-            _figures(packed, xy_px, information, used[i], i, at, figures)
+            if not done:
+                figures_of(packed, xy_px, information, used[i], i, at, figures)
         else:
+            if done:
+                blank(figures, i)
             used[i] = False
             xyz[i] = np.nan
             cov[i] = np.nan

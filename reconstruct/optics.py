@@ -61,13 +61,15 @@ def pack(cameras: tuple[Camera, ...]) -> FloatArray:
     return rows
 
 
-def in_threads(work: Callable[[int, int], Any], n: int) -> list[Any]:
+def in_threads(work: Callable[[int, int], Any], n: int, *, least: int = _LEAST_CHUNK) -> list[Any]:
     """Call work(first, end) for parts of n points, each in its own thread; results in order.
+
+    Parts are of at least so many points, so that threads are worth their while.
 
     The compiled code lets go of Python's lock. No point knows of another, so the result does not
     depend on the number of threads.
     """
-    parts = min(os.cpu_count() or 1, max(1, n // _LEAST_CHUNK))
+    parts = min(os.cpu_count() or 1, max(1, n // least))
     if parts == 1:
         return [work(0, n)]
     ends = np.linspace(0, n, parts + 1).astype(int).tolist()

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from lab.checks import FloatArray
 from reconstruct.associate import AlignedKeypoints
-from reconstruct.consensus import GATE_VIEW, Agreement, agree
+from reconstruct.consensus import Agreement, agree
+from reconstruct.gates import GATE_VIEW
 from reconstruct.optics import COMPILED
 from reconstruct.sightlines import Sightlines
 

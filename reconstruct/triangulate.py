@@ -15,9 +15,10 @@ from lab.points import Points3D
 from lab.rig import Rig
 from reconstruct.associate import AlignedKeypoints
 from reconstruct.consensus import GOOD, REASONS, SIDES, Agreement, agree, withhold
-from reconstruct.noise import estimate_noise, estimate_scale, information_of
+from reconstruct.noise import estimate_noise, estimate_scale
 from reconstruct.sightlines import Sightlines, take_sightlines
 from reconstruct.swaps import exchange_columns, find_swaps
+from reconstruct.tally import all_known, medians, take_stock, weigh
 
 # A point is no further from the middle of the cameras than this many times the furthest of them.
 _VOLUME = 3.0
@@ -122,16 +123,14 @@ def triangulate(
     flat = (shape[0], shape[1] * shape[2])
     s = take_sightlines(cameras, aligned.xy_px.reshape(*flat, 2))
     volume = _volume(cameras)
-    known = np.isfinite(aligned.cov_px).all((-1, -2)) | ~s.seen.reshape(shape)
     sigma = np.ones((shape[0], shape[2]))
-    if not known.all():
+    if not all_known(aligned.cov_px, s.seen):
         sigma = estimate_noise(s, aligned.cov_px, aligned.score, volume)
     elif rescale:
         factor = estimate_scale(s, aligned.cov_px, volume)
         scaled = aligned.cov_px * (factor**2)[:, None, :, None, None]
         aligned = replace(aligned, cov_px=scaled)
-    information = information_of(aligned.cov_px, np.broadcast_to(sigma[:, None], shape))
-    information = information.reshape(*flat, 3)
+    information = weigh(aligned.cov_px, sigma)
     s = s.weighted(information)
     agreement = agree(s, volume, robust=robust)
     swapped = np.zeros(shape, bool)
@@ -180,41 +179,31 @@ def _reconstruction(
 ) -> Reconstruction:
     shape = aligned.score.shape
     good = agreement.status == GOOD
-    used, values = agreement.used, agreement.standardised
-    xyz, cov = agreement.estimate.xyz, agreement.estimate.cov
-    freedom = float(np.nansum(agreement.redundancy))
-    misfit = float(np.nansum(values**2 * agreement.redundancy))
+    used = agreement.used
+    xyz = agreement.estimate.xyz
+    cov = agreement.estimate.cov[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]]
+    # Read-only, so that they are not copied again.
+    xyz.flags.writeable = cov.flags.writeable = False
+    residual, kept, in_px, freedom, misfit = take_stock(
+        agreement.residual_px, agreement.standardised, agreement.redundancy, information, used
+    )
     return Reconstruction(
         points=Points3D(
             aligned.names,
             aligned.t,
             xyz.reshape(*shape[1:], 3),
-            cov[:, [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(*shape[1:], 3, 3),
+            cov.reshape(*shape[1:], 3, 3),
         ),
         cameras=aligned.cameras,
         views=used.sum(0).reshape(shape[1:]),
-        residual_px=np.hypot(agreement.residual_px[..., 0], agreement.residual_px[..., 1]).reshape(
-            shape
-        ),
+        residual_px=residual.reshape(shape),
         rejected=(s.seen & ~used & good).reshape(shape),
         status=agreement.status.reshape(shape[1:]),
-        noise_px=_noise_px(values, information, shape),
+        noise_px=medians(in_px.reshape(*shape, 2)) / _MEDIAN,
         chi2_per_dof=misfit / freedom if freedom > 0 else np.nan,
-        information_px=np.where(used[..., None], information, 0.0).reshape(*shape, 3),
+        information_px=kept.reshape(*shape, 3),
         swapped=swapped,
     )
-
-
-def _noise_px(values: FloatArray, information: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """Return the noise (C, K): the robust size of standardised residuals times the pixels' own."""
-    size = (information[..., 0] * information[..., 2]) ** -0.25
-    in_px = (np.abs(values) * size[..., None]).reshape(*shape, 2)
-    result = np.full((shape[0], shape[2]), np.nan)
-    for c, k in np.ndindex(*result.shape):
-        known = in_px[c, :, k][np.isfinite(in_px[c, :, k])]
-        if len(known):
-            result[c, k] = np.median(known) / _MEDIAN
-    return result
 
 
 def _matrices(symmetric: FloatArray) -> FloatArray:

@@ -20,7 +20,8 @@ from scipy.stats import chi2
 from lab.checks import FloatArray
 from lab.rig import Rig
 from reconstruct.associate import AlignedKeypoints
-from reconstruct.consensus import GATE_VIEW, GOOD
+from reconstruct.consensus import GOOD
+from reconstruct.gates import GATE_VIEW
 from reconstruct.noise import information_of
 from reconstruct.swaps import exchange
 from reconstruct.triangulate import Reconstruction

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reconstruct.consensus import foretell
+from reconstruct.gates import foretell
 from reconstruct.optics import in_threads, middle_of, pack, unbend
 from reconstruct.optics import see as look
 from reconstruct.sightlines import solve, take_sightlines

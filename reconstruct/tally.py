@@ -1,0 +1,146 @@
+"""The book-keeping of a reconstruction in one pass over memory. Compiled; numbers as numpy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lab.checks import FloatArray
+from reconstruct.optics import in_threads
+
+# Without leave to reorder: the numbers are the same as those of whole arrays.
+_EXACT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+
+def weigh(cov_px: FloatArray, sigma_px: FloatArray) -> FloatArray:
+    """Return xx, xy, yy of the inverse of covariances, (C, T * K, 3), where not known of sigma.
+
+    Args:
+        cov_px: (C, T, K, 2, 2) px^2; NaN where not known.
+        sigma_px: (C, K) noise in each direction, px, to stand in for them.
+    """
+    cameras, frames, joints = cov_px.shape[:3]
+    cov = np.ascontiguousarray(cov_px).reshape(cameras, frames * joints, 4)
+    result = np.empty((cameras, frames * joints, 3))
+    flat = sigma_px**-2.0
+    in_threads(lambda a, b: _weigh(cov, flat, result, a, b), frames * joints)
+    return result
+
+
+@njit(**_EXACT)
+def _weigh(cov, flat, result, first, end):
+    joints = flat.shape[1]
+    for c in range(len(cov)):
+        for i in range(first, end):
+            a, b, d = cov[c, i, 0], cov[c, i, 1], cov[c, i, 3]
+            if np.isfinite(a) and np.isfinite(b) and np.isfinite(d):
+                determinant = a * d - b * b
+                result[c, i, 0] = d / determinant
+                result[c, i, 1] = -b / determinant
+                result[c, i, 2] = a / determinant
+            else:
+                result[c, i, 0] = result[c, i, 2] = flat[c, i % joints]
+                result[c, i, 1] = 0.0
+
+
+def all_known(cov_px: FloatArray, seen: NDArray[np.bool_]) -> bool:
+    """Return whether every covariance (C, T, K, 2, 2) of what was seen (C, T * K) is known."""
+    cov = np.ascontiguousarray(cov_px).reshape(*seen.shape, 4)
+    return all(in_threads(lambda a, b: _all_known(cov, seen, a, b), seen.shape[1]))
+
+
+@njit(**_EXACT)
+def _all_known(cov, seen, first, end):
+    for c in range(len(cov)):
+        for i in range(first, end):
+            if seen[c, i]:
+                # Finite, all four: a sum is not finite if a term is not.
+                total = cov[c, i, 0] + cov[c, i, 1] + cov[c, i, 2] + cov[c, i, 3]
+                if not np.isfinite(total):
+                    return False
+    return True
+
+
+def take_stock(
+    residual_px: FloatArray,
+    standardised: FloatArray,
+    redundancy: FloatArray,
+    information: FloatArray,
+    used: NDArray[np.bool_],
+) -> tuple[FloatArray, FloatArray, FloatArray, float, float]:
+    """Return what a reconstruction says of its observations.
+
+    Args:
+        residual_px: (C, N, 2), as the next two from `consensus.Agreement`.
+        standardised: (C, N, 2).
+        redundancy: (C, N, 2).
+        information: (C, N, 3).
+        used: (C, N).
+
+    Returns:
+        The length of each residual (C, N), NaN where not used; the information, 0 where not used;
+        the absolute standardised residuals in px (C, N, 2); their redundancy, and their squares
+        weighted by it, in sum.
+    """
+    shape = used.shape
+    length, in_px = np.empty(shape), np.empty((*shape, 2))
+    kept = np.empty((*shape, 3))
+    sums = in_threads(
+        lambda a, b: _take_stock(
+            residual_px, standardised, redundancy, information, used, length, in_px, kept, a, b
+        ),
+        shape[1],
+    )
+    return length, kept, in_px, sum(s[0] for s in sums), sum(s[1] for s in sums)
+
+
+@njit(**_EXACT)
+def _take_stock(residual, values, redundancy, information, used, length, in_px, kept, first, end):
+    freedom = misfit = 0.0
+    for c in range(len(used)):
+        for i in range(first, end):
+            x, y = residual[c, i, 0], residual[c, i, 1]
+            length[c, i] = np.sqrt(x * x + y * y)
+            if not used[c, i]:
+                in_px[c, i, 0] = in_px[c, i, 1] = np.nan
+                kept[c, i, 0] = kept[c, i, 1] = kept[c, i, 2] = 0.0
+                continue
+            size = (information[c, i, 0] * information[c, i, 2]) ** -0.25
+            for j in range(2):
+                z, free = values[c, i, j], redundancy[c, i, j]
+                in_px[c, i, j] = abs(z) * size
+                if np.isfinite(free):
+                    freedom += free
+                if np.isfinite(z * z * free):
+                    misfit += z * z * free
+            for j in range(3):
+                kept[c, i, j] = information[c, i, j]
+    return freedom, misfit
+
+
+def medians(values: FloatArray) -> FloatArray:
+    """Return the median (C, K) of the known ones of (C, T, K, 2); NaN where there are none."""
+    cameras, _, joints = values.shape[:3]
+    result = np.empty((cameras, joints))
+
+    def work(first: int, end: int) -> None:
+        for at in range(first, end):
+            result[at // joints, at % joints] = _median(values[at // joints, :, at % joints])
+
+    in_threads(work, cameras * joints, least=1)
+    return result
+
+
+@njit(**_EXACT)
+def _median(values):
+    known = np.empty(values.size)
+    n = 0
+    for i in range(len(values)):
+        for j in range(2):
+            if np.isfinite(values[i, j]):
+                known[n] = values[i, j]
+                n += 1
+    return np.median(known[:n]) if n else np.nan
