@@ -63,11 +63,7 @@ def child(folder: Path) -> None:
     progress("writing record and report")
     write_record(trial, folder, read_settings(folder)[0])
     progress("")
-    parts = {
-        name: end - start
-        for (name, start), (_, end) in pairwise(marks)
-        if name
-    }
+    parts = {name: end - start for (name, start), (_, end) in pairwise(marks) if name}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"begun": begun, "parts": parts, "peak_mb": peak, "why": trial.reasons}))
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lab.checks import FloatArray
 from lab.points import Points3D
@@ -63,7 +64,7 @@ class HeldBones:
         shape = by_parameter.shape
         flat = np.nan_to_num(by_parameter).reshape(shape[0], -1, shape[3])
         longer = self.by_points @ flat
-        seen = self.by_points.any(-1)
+        seen = np.abs(self.by_points).sum(-1) > 0
         on_average = longer.sum(0) / np.maximum(seen.sum(0), 1)[:, None]
         apart = np.where(seen[..., None], longer - on_average, 0.0)
         return by_parameter - (self.gain @ apart).reshape(shape)
@@ -90,7 +91,7 @@ def hold_bones(points: Points3D, bones: Sequence[tuple[str, str]] = BONES) -> He
         gain, g = np.zeros((frames, size, 0)), np.zeros((frames, 0, size))
         return HeldBones(points, (), none, none, none, gain, g)
     length, sigma, variation = np.array(figures).T
-    ends = np.array([[points.index(a), points.index(b)] for a, b in pairs])
+    ends = np.array([[points.index(a), points.index(b)] for a, b in pairs], np.intp)
     cov = _blocks(points.cov)
     start = points.xyz
     xyz = start
@@ -102,7 +103,7 @@ def hold_bones(points: Points3D, bones: Sequence[tuple[str, str]] = BONES) -> He
         seen &= np.isfinite(points.cov[:, ends].sum((-1, -2, -3)))
         g[~seen] = 0.0
         inner = g @ cov @ g.swapaxes(1, 2) + slack
-        gain = np.linalg.solve(inner, g @ cov).swapaxes(1, 2)
+        gain = np.asarray(np.linalg.solve(inner, g @ cov).swapaxes(1, 2), np.float64)
         # About the last point, for the first one: the iterated update.
         back = np.einsum("tbi,ti->tb", g, np.nan_to_num(start - xyz).reshape(frames, size))
         miss = np.where(seen, now - length + back, 0.0)
@@ -125,7 +126,9 @@ def _blocks(cov: FloatArray) -> FloatArray:
     return result.reshape(frames, 3 * count, 3 * count)
 
 
-def _lengths(xyz: FloatArray, ends: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _lengths(
+    xyz: FloatArray, ends: NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Return lengths' derivative (T, B, 3K), the lengths (T, B), and whether they are known."""
     along = xyz[:, ends[:, 0]] - xyz[:, ends[:, 1]]
     now = np.linalg.norm(along, axis=-1)
@@ -155,7 +158,7 @@ def _length(points: Points3D, bone: tuple[str, str]) -> tuple[float, float, floa
     wide = 1.4826 * float(np.median(np.abs(length - middle)))
     near = np.abs(length - middle) <= 4 * wide
     length, own = length[near], own[near]
-    variation2 = 0.0
+    variation2, mean = 0.0, middle
     for _ in range(20):
         weight = 1 / (own + variation2)
         mean = float((weight * length).sum() / weight.sum())
