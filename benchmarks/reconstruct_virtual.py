@@ -11,7 +11,7 @@ know of that, so each run is made again without each joint's mean ("means taken 
 
 Data: GAITLAB_DATA, or ../shared/data beside the repository.
 
-Run: python benchmarks/reconstruct_virtual.py [--seeds 5]
+Run: python benchmarks/reconstruct_virtual.py [--seeds 5] [--cameras 4 8]
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 from analysis.joint_centres import keypoints_from_markers  # noqa: E402
 from analysis.walk import WalkAnalysis, analyse_walk  # noqa: E402
 from benchmarks.interval_coverage import HEADLINES, calibrated_rig  # noqa: E402
-from calibration.formats import read_qca  # noqa: E402
+from calibration.formats.qualisys import read_qca  # noqa: E402
 from console.draws import draw_errors  # noqa: E402
 from lab.checks import FloatArray  # noqa: E402
 from lab.points import Keypoints2D, Points3D  # noqa: E402
@@ -62,7 +62,8 @@ def true_points(trial: str) -> Points3D:
     axes = {"unit": "mm", "up": "y", "forward": "+x"}
     if trial.startswith("walk"):
         markers = read_markers(next(iter(sorted(folder.glob("*.c3d")))))
-        points = keypoints_from_markers(markers.points, dict(markers.subject))
+        subject = {"marker_radius_mm": 7.0} | dict(markers.subject)
+        points = keypoints_from_markers(markers.points, subject)
     else:
         points = keypoints_from_markers(read_markers(folder / "markers.csv", **axes).points, {})
     names, xyz = list(points.names), np.array(points.xyz)
@@ -144,6 +145,7 @@ def analysed(
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--cameras", type=int, nargs="+", default=[4, 8])
     given = parser.parse_args()
     raw = real_errors()
     spread = np.concatenate([off.reshape(-1, 2) for off in raw.values()])
@@ -160,7 +162,7 @@ def main() -> None:
             name: off - np.nanmedian(off, axis=1, keepdims=True) for name, off in raw.items()
         },
     }
-    for count in (4, 8):
+    for count in given.cameras:
         nominal = calibrated_rig("walk", count)
         for kind, errors in kinds.items():
             curves: dict[str, list[FloatArray]] = {}
