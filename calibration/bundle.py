@@ -12,6 +12,7 @@ over; with jitter 0 it is the plain adjustment, which runs compiled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -225,17 +226,60 @@ def _orthonormal(rotations: FloatArray) -> FloatArray:
     return u @ vt
 
 
-def covariance(network: Network) -> FloatArray:
+def covariance(
+    network: Network, held: Mapping[int, tuple[FloatArray, FloatArray]] | None = None
+) -> FloatArray:
     """Return the joint covariance of all cameras, (sum of 6 + P) squared, in the network's gauge.
 
     The order is that of `Rig.cov`; the parameters that the gauge or the lens model holds have
     variance 0. The noise is taken as `sigma_px` and `jitter` say.
+
+    Args:
+        network: Adjusted.
+        held: Lenses that were not adjusted but are known from elsewhere, by the camera's number:
+            which combinations of the intrinsics (P, n), and their covariance (n, n).
     """
+    network = with_lenses(network, held or {})
     reduced, _, _ = _reduced(normal_equations(network), 0.0)
-    free = np.linalg.inv(reduced)
+    ends = [piece.stop for piece in network.free_slices()]
+    free = known_before(reduced, [(ends[c], cov) for c, (_, cov) in (held or {}).items()])
     spread = to_rig_parameters(network)
     cov = spread @ (0.5 * (free + free.T)) @ spread.T
     return 0.5 * (cov + cov.T)
+
+
+def with_lenses(network: Network, held: Mapping[int, tuple[FloatArray, FloatArray]]) -> Network:
+    """Return the network with the combinations of held lenses as parameters."""
+    bases = tuple(held[c][0] if c in held else b for c, b in enumerate(network.bases))
+    return replace(network, bases=bases)
+
+
+def known_before(reduced: FloatArray, known: Sequence[tuple[int, FloatArray]]) -> FloatArray:
+    """Return the covariance of all parameters, some being held at what was known before.
+
+    With the information R of the views, x adjusted and l held with covariance C, x moves by
+    G = -R_xx^-1 R_xl for an error of l: cov x = R_xx^-1 + G C G', cov(x, l) = G C.
+
+    Args:
+        reduced: R.
+        known: For each group held, where its parameters end and their covariance; groups are
+            independent of each other.
+    """
+    if not known:
+        return np.asarray(np.linalg.inv(reduced), float)
+    size = len(reduced)
+    rows = np.concatenate([np.arange(end - len(cov), end) for end, cov in known])
+    given = np.zeros((size, size))
+    for end, cov in known:
+        given[end - len(cov) : end, end - len(cov) : end] = cov
+    free = np.setdiff1d(np.arange(size), rows)
+    own = np.linalg.inv(reduced[np.ix_(free, free)])
+    carry = np.zeros((size, len(rows)))
+    carry[rows] = np.eye(len(rows))
+    carry[free] = -own @ reduced[np.ix_(free, rows)]
+    result = carry @ given[np.ix_(rows, rows)] @ carry.T
+    result[np.ix_(free, free)] += own
+    return result
 
 
 def relative_covariances(network: Network, camera: int) -> FloatArray:
@@ -339,7 +383,7 @@ def normal_equations(network: Network) -> Normals:
         if not np.isfinite(view.products).all():
             return Normals(cameras, ties, boards, camera_gradient, board_gradient, np.inf)
         moving = ~np.isin(views.pose, list(network.still))
-        products = _marginalised(view, network.jitter, moving)
+        products = marginalised(view, network.jitter, moving)
         # The lens takes part always, the pose unless it is the gauge.
         first = 6 if c == network.fixed_camera else 0
         own = slice(first, products.shape[1] - 1)
@@ -377,10 +421,10 @@ def cross_matrix(vectors: FloatArray) -> FloatArray:
     return result
 
 
-def _marginalised(
+def marginalised(
     view: ViewNormals, jitter: tuple[float, float], moving: NDArray[np.bool_]
 ) -> FloatArray:
-    """Take out of the products what a random displacement of the board would explain.
+    """Return the products without what a random displacement of the board would explain.
 
     With residuals r = J x + G u + noise and u ~ N(0, T), the information of x is
     J'J - J'G (G'G + T^-1)^-1 G'J (the matrix inversion lemma on the covariance of r).

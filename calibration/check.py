@@ -24,7 +24,7 @@ from calibration.check_change import (
     score_of,
 )
 from calibration.check_network import boards_settled, network_of, sightings_of
-from calibration.quality import thresholds
+from calibration.thresholds import thresholds
 from calibration.views import Sightings
 from lab.checks import FloatArray
 from lab.errors import LabError

@@ -12,6 +12,7 @@ linearised unknowns integrated out (Laplace's approximation; restricted maximum 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
 from scipy.spatial.transform import Rotation
 
-from calibration.bundle import Network, adjoint, cross_matrix
+from calibration.bundle import Network, adjoint, cross_matrix, known_before, with_lenses
 from calibration.compiled import linearise
 from calibration.motion import Instants, Motion, at_instants, bending
 from lab.checks import FloatArray
@@ -191,11 +192,22 @@ def adjust_timed(timed: TimedNetwork, settled: float = 1e-10) -> tuple[TimedNetw
     return timed, _minus_twice_evidence(timed, normals)
 
 
-def timed_covariance(timed: TimedNetwork) -> FloatArray:
-    """Return the covariance (Q, Q) of the cameras' free parameters, offsets included."""
+def timed_covariance(
+    timed: TimedNetwork, held: Mapping[int, tuple[FloatArray, FloatArray]] | None = None
+) -> FloatArray:
+    """Return the covariance (Q, Q) of the cameras' free parameters, offsets included.
+
+    `held` is as in `bundle.covariance`; its combinations then are among the parameters.
+    """
+    timed = replace(timed, network=with_lenses(timed.network, held or {}))
     reduced, _, _ = _reduced(system(timed), 0.0)
     scale = 1 / np.sqrt(np.diag(reduced))
-    inverse = np.linalg.inv(reduced * scale[:, None] * scale) * scale[:, None] * scale
+    known = []
+    for c, (_, cov) in (held or {}).items():
+        end = timed_slices(timed)[c].stop - int(timed.free_offset[c])
+        own = scale[end - len(cov) : end]
+        known.append((end, cov / own[:, None] / own))
+    inverse = known_before(reduced * scale[:, None] * scale, known) * scale[:, None] * scale
     return 0.5 * (inverse + inverse.T)
 
 

@@ -16,6 +16,7 @@ from calibration.bundle import (
     covariance,
     to_rig_parameters,
     view_normals,
+    with_lenses,
 )
 from calibration.continuous import (
     TimedNetwork,
@@ -25,9 +26,12 @@ from calibration.continuous import (
     timed_slices,
 )
 from calibration.lens import Lens, basis, calibrate_lens
+from calibration.lens_gate import SMALLEST, LensUse, held_covariance, lens_use
 from calibration.offsets import adjust_as, continuous, solve_offsets
 from calibration.start import camera_chain, shared_board_poses
+from calibration.steadiness import Step, find_step
 from calibration.synchrony import chi_squared, disagreements, estimate_jitter
+from calibration.thresholds import thresholds
 from calibration.views import Sightings
 from lab.checks import FloatArray
 from lab.errors import LabError
@@ -50,32 +54,46 @@ class Solution:
         network: Adjusted; the first camera's pose is its gauge.
         sightings: What went in, with only the views used.
         lenses: What each camera's own views said.
+        uses: How the adjustment took each camera's lens.
         views_dropped: Views that disagreed with all others, by camera (C,).
         asynchrony: Square root of the views' disagreement over what corner noise explains, before
             any time offset.
         timed: Where the cameras do not share a shutter: the same with a continuous motion of the
             board and an offset of each camera's stamps. `network` then holds a board pose for
             every view.
+        step: A camera that was knocked, or its lens turned, within the recording.
     """
 
     network: Network
     sightings: Sightings
     lenses: tuple[Lens, ...]
+    uses: tuple[LensUse, ...]
     views_dropped: FloatArray
     asynchrony: float
     timed: TimedNetwork | None = None
+    step: Step | None = None
+
+    @property
+    def held(self) -> dict[int, tuple[FloatArray, FloatArray]]:
+        """The lenses that were held, as `bundle.covariance` takes them."""
+        return {
+            c: held_covariance(lens)
+            for c, (lens, use) in enumerate(zip(self.lenses, self.uses, strict=True))
+            if use.use == "held"
+        }
 
     def covariance(self) -> FloatArray:
         """Return the joint covariance of all cameras in the order of `Rig.cov`."""
         if self.timed is None:
-            return covariance(self.network)
-        network = self.timed.network
-        free = timed_covariance(self.timed)
+            return covariance(self.network, self.held)
+        timed = self.timed
+        network = with_lenses(timed.network, self.held)
+        free = timed_covariance(timed, self.held)
         keep = np.concatenate(
             [
                 np.arange(piece.start, piece.stop - int(offset))
                 for piece, offset in zip(
-                    timed_slices(self.timed), self.timed.free_offset, strict=True
+                    timed_slices(replace(timed, network=network)), timed.free_offset, strict=True
                 )
             ]
         )
@@ -88,8 +106,9 @@ class Solution:
         count = len(self.network.cameras)
         if self.timed is None:
             return np.full(count, np.nan), np.full(count, np.nan)
-        cov, sigma = timed_covariance(self.timed), np.zeros(count)
-        for c, piece in enumerate(timed_slices(self.timed)):
+        cov, sigma = timed_covariance(self.timed, self.held), np.zeros(count)
+        network = with_lenses(self.timed.network, self.held)
+        for c, piece in enumerate(timed_slices(replace(self.timed, network=network))):
             if self.timed.free_offset[c]:
                 sigma[c] = np.sqrt(cov[piece.stop - 1, piece.stop - 1])
         return self.timed.offsets, sigma
@@ -138,6 +157,8 @@ def solve(
         calibrate_lens(name, sizes_px[name], views, corners_m, (models or {}).get(name))
         for name, views in zip(sightings.names, sightings.views, strict=True)
     )
+    limits = thresholds()["lens"]
+    uses = tuple(lens_use(lens, corners_m, **limits) for lens in lenses)
     sightings = _believed(sightings, lenses)
     cameras = [lens.camera for lens in lenses]
     poses = [(lens.rotations, lens.translations) for lens in lenses]
@@ -158,7 +179,7 @@ def solve(
     )
     network = _in_front(network)
     network = _robust(network)
-    network = replace(network, bases=tuple(basis(lens.model) for lens in lenses))
+    network = replace(network, bases=tuple(map(_lens_basis, lenses, uses)))
     before = np.array([len(v) for v in network.views])
     for _ in range(3):
         network = estimate_jitter(network)
@@ -170,8 +191,10 @@ def solve(
     total, freedom = chi_squared(replace(network, jitter=(0.0, 0.0)))
     asynchrony = float(np.sqrt(total / freedom)) if freedom > 0 else float("nan")
     used = replace(sightings, views=network.views)
-    solution = Solution(network, used, lenses, dropped, asynchrony)
-    if asynchrony > _NOT_TOGETHER or like is not None:
+    step = find_step(network) if like is None else None
+    solution = Solution(network, used, lenses, uses, dropped, asynchrony, step=step)
+    together = asynchrony <= _NOT_TOGETHER or (step is not None and step.explains)
+    if not together or like is not None:
         timed = continuous(network, sightings.t)
         if timed is not None:
             timed = solve_offsets(timed) if like is None else adjust_as(timed, like)
@@ -218,6 +241,12 @@ def _in_frame(network: Network, pose: int) -> Network:
         fixed_camera=None,
         fixed_board=pose,
     )
+
+
+def _lens_basis(lens: Lens, use: LensUse) -> FloatArray:
+    if use.use == "held":
+        return np.zeros((len(lens.camera.intrinsics), 0))
+    return basis(SMALLEST if use.use == "smallest" else lens.model)
 
 
 def _believed(sightings: Sightings, lenses: tuple[Lens, ...]) -> Sightings:

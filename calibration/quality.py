@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from importlib import resources
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,30 +11,36 @@ from calibration.board import Board
 from calibration.bundle import view_normals
 from calibration.continuous import TimedNetwork
 from calibration.free_points import rigid_residuals, triangulate
+from calibration.gate import (
+    camera_reasons,
+    notes_of,
+    rig_reasons,
+    scale_reasons,
+    start_reasons,
+    step_reasons,
+)
+from calibration.known_length import ScaleCheck
+from calibration.lens_gate import covered, lens_words
 from calibration.network import Solution, solve
+from calibration.starts import Starts
+from calibration.thresholds import thresholds
 from calibration.views import Sightings
 from lab.checks import FloatArray
 from lab.rig import RigQuality
 
 _LONGEST_STEP = 0.5  # s, over which a corner's track is followed
-_GRID = (8, 6)  # cells over an image, to say how much of it the board was seen in
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """Figures of corners triangulated as free points in board poses that were held out."""
+    """Figures of corners triangulated as free points (B, K, 3) in poses that were held out."""
 
     rmse_px: float
     distance_rmse_mm: float
     rigid_rmse_mm: float
     poses: int
     by_camera_px: Mapping[str, float]
-
-
-def thresholds() -> dict[str, dict[str, float]]:
-    """Return the gate's thresholds: configs/calibration.toml."""
-    text = resources.files("configs").joinpath("calibration.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    points: FloatArray = field(metadata={"unit": "m"})
 
 
 def gate_limits(longest_px: int) -> dict[str, float]:
@@ -80,7 +84,7 @@ def hold_out(
     solution = solve(sightings.only_poses(~judged), sizes_px, board, models, kept, timed)
     seen = sightings.only_poses(judged)
     if timed is not None:
-        seen = _at_one_instant(seen, sightings, timed.offsets)
+        seen = at_one_instant(seen, sightings, timed.offsets)
     return judge(solution, seen, board)
 
 
@@ -112,10 +116,11 @@ def judge(solution: Solution, sightings: Sightings, board: Board) -> HeldOut:
         1e3 * _rms(np.concatenate([*rigid, np.zeros(0)]) ** 2),
         poses,
         {camera.name: _rms(row) for camera, row in zip(cameras, squared, strict=True)},
+        points.reshape(poses, len(corners), 3),
     )
 
 
-def _at_one_instant(judged: Sightings, every: Sightings, offsets: FloatArray) -> Sightings:
+def at_one_instant(judged: Sightings, every: Sightings, offsets: FloatArray) -> Sightings:
     """Move the corners of every judged view along their own tracks to the time of its pose.
 
     A track is a corner in the views of one camera, judged ones and others; it is followed linearly
@@ -142,8 +147,10 @@ def assess(
     solution: Solution,
     held_out: HeldOut | None,
     floor: Mapping[str, float],
-    lens_change: Mapping[str, float],
+    lens_change: Mapping[str, tuple[float, float]],
     board: Board,
+    starts: Starts | None = None,
+    scales: Sequence[ScaleCheck] = (),
 ) -> RigQuality:
     """Gather the figures of a calibration and pass it through the gate.
 
@@ -151,8 +158,11 @@ def assess(
         solution: The solved network.
         held_out: None where the half of the poses could not be solved.
         floor: Figures of the floor recording; empty without one.
-        lens_change: By camera, the focal length in the lens recording over the one in the rig's.
+        lens_change: By camera, the focal length in the lens recording over the one in the rig's,
+            and its sigma.
         board: The board.
+        starts: What came of further starts; None where none was tried.
+        scales: What second known lengths say.
     """
     limits = thresholds()
     network = solution.network
@@ -177,18 +187,41 @@ def assess(
         "held_out_rigid_rmse_mm": held_out.rigid_rmse_mm if held_out else float("nan"),
         "held_out_poses": float(held_out.poses) if held_out else 0.0,
         **floor,
+        **_start_figures(starts),
     }
+    for i, scale in enumerate(scales):
+        number = "" if i == 0 else f"_{i + 1}"
+        figures[f"known_length{number}_ratio"] = scale.ratio
+        figures[f"known_length{number}_ratio_sigma"] = scale.sigma
     longest = max(max(camera.size_px) for camera in network.cameras)
-    reasons = _rig_reasons(figures, limits["refuse"], longest)
+    reasons = rig_reasons(figures, limits["refuse"], longest)
+    reasons += step_reasons(solution.step, limits["refuse"])
+    reasons += start_reasons(starts, limits["refuse"])
+    scale_refusals, scale_notes = scale_reasons(scales, limits["refuse"])
+    reasons += scale_refusals
     for name, own in cameras.items():
         size = max(next(c for c in network.cameras if c.name == name).size_px)
-        reasons += _camera_reasons(name, own, limits["refuse"], size)
-    notes = _notes(figures, cameras, limits["note"])
+        reasons += camera_reasons(name, own, limits["refuse"], size)
+    uses = dict(zip(cameras, solution.uses, strict=True))
+    notes = notes_of(figures, cameras, limits["note"])
+    notes += (*scale_notes, lens_words(uses))
     return RigQuality(not reasons, (*reasons, *notes), figures, cameras)
 
 
+def _start_figures(starts: Starts | None) -> dict[str, float]:
+    if starts is None:
+        return {}
+    return {
+        "starts": float(starts.tried),
+        "starts_agreeing": float(starts.agreeing),
+        "spread_over_starts_mm": starts.spread_mm,
+    }
+
+
 def _camera_figures(
-    solution: Solution, held_out: HeldOut | None, lens_change: Mapping[str, float]
+    solution: Solution,
+    held_out: HeldOut | None,
+    lens_change: Mapping[str, tuple[float, float]],
 ) -> dict[str, dict[str, float]]:
     network = solution.network
     cov = solution.covariance()
@@ -209,7 +242,9 @@ def _camera_figures(
             "views": float(len(views)),
             "shared_poses": float(shared[solution.sightings.views[c].pose].sum()),
             "dropped_views": float(solution.views_dropped[c]) / max(given, 1.0),
-            "coverage": _coverage(views.xy_px[used], camera.size_px),
+            "coverage": covered(views.xy_px[used], camera.size_px),
+            "depth_ratio": solution.uses[c].depth_ratio,
+            "lens_refined": float(solution.uses[c].use != "held"),
             "focal_px": float(camera.intrinsics[0]),
             "focal_sigma_px": float(spread[:2].max()),
             "centre_sigma_px": float(spread[2:4].max()),
@@ -221,115 +256,11 @@ def _camera_figures(
             result[camera.name]["time_offset_s"] = float(offsets[c])
             result[camera.name]["time_offset_sigma_s"] = float(offset_sigmas[c])
         if camera.name in lens_change:
-            result[camera.name]["lens_change"] = lens_change[camera.name]
+            change, sigma = lens_change[camera.name]
+            result[camera.name]["lens_change"] = change
+            result[camera.name]["lens_change_sigma"] = sigma
         row += 6 + len(camera.intrinsics)
     return result
-
-
-def _rig_reasons(
-    figures: Mapping[str, float], limits: Mapping[str, float], longest: int
-) -> tuple[str, ...]:
-    reasons = []
-    distance, rigid = figures["held_out_distance_rmse_mm"], figures["held_out_rigid_rmse_mm"]
-    if not np.isfinite(distance):
-        reasons.append("the calibration cannot be judged: half of the board poses do not solve it")
-    if distance > limits["held_out_distance_mm"]:
-        reasons.append(
-            f"held-out distance error {distance:.1f} mm is above "
-            f"{limits['held_out_distance_mm']} mm"
-        )
-    if rigid > limits["held_out_rigid_mm"]:
-        reasons.append(
-            f"held-out rigid-board error {rigid:.1f} mm is above {limits['held_out_rigid_mm']} mm"
-        )
-    limit = limits["held_out_reprojection"] * longest
-    if figures["held_out_rmse_px"] > limit:
-        reasons.append(
-            f"held-out residual {figures['held_out_rmse_px']:.1f} px is above {limit:.1f} px, the "
-            f"corner noise being {figures['corner_noise_px']:.2f} px: the cameras are not "
-            "synchronous, or the board is not rigid"
-        )
-    floor = figures.get("floor_rmse_px", 0.0)
-    if floor > limits["floor_residual"] * longest:
-        reasons.append(
-            f"the floor recording does not fit the rig ({floor:.1f} px, limit "
-            f"{limits['floor_residual'] * longest:.1f} px): were cameras moved or exchanged?"
-        )
-    return tuple(reasons)
-
-
-def _camera_reasons(
-    name: str, own: Mapping[str, float], limits: Mapping[str, float], longest: int
-) -> tuple[str, ...]:
-    reasons = []
-    if own["shared_poses"] < limits["shared_poses"]:
-        reasons.append(
-            f"{name}: shares {own['shared_poses']:.0f} board poses with other cameras, "
-            f"{limits['shared_poses']:.0f} are needed"
-        )
-    if own["focal_sigma_px"] > limits["focal_sigma"] * own["focal_px"]:
-        reasons.append(
-            f"{name}: the lens is not determined (focal length {own['focal_px']:.0f} +- "
-            f"{1.96 * own['focal_sigma_px']:.0f} px): show the board closer and tilted"
-        )
-    if own["centre_sigma_px"] > limits["centre_sigma"] * longest:
-        reasons.append(
-            f"{name}: the lens is not determined (principal point +- "
-            f"{1.96 * own['centre_sigma_px']:.0f} px): show the board closer and tilted"
-        )
-    if own["dropped_views"] > limits["dropped_views"]:
-        reasons.append(
-            f"{name}: {100 * own['dropped_views']:.0f} % of its views disagree with the other "
-            "cameras: are its times right?"
-        )
-    if own["position_sigma_mm"] > limits["camera_position_mm"]:
-        reasons.append(
-            f"{name}: its place is known to {own['position_sigma_mm']:.0f} mm only, "
-            f"{limits['camera_position_mm']:.0f} mm are needed"
-        )
-    change = own.get("lens_change", 1.0)
-    if abs(change - 1) > limits["lens_change"]:
-        reasons.append(
-            f"{name}: its focal length is {100 * (change - 1):+.0f} % different in the lens "
-            "recording: was the lens turned, or are two cameras exchanged?"
-        )
-    return tuple(reasons)
-
-
-def _notes(
-    figures: Mapping[str, float],
-    cameras: Mapping[str, Mapping[str, float]],
-    limits: Mapping[str, float],
-) -> tuple[str, ...]:
-    notes = []
-    if figures["asynchrony"] > limits["asynchrony"]:
-        timed = {n: own["time_offset_s"] for n, own in cameras.items() if "time_offset_s" in own}
-        if timed:
-            late = ", ".join(f"{n} {1e3 * offset:+.0f} ms" for n, offset in timed.items())
-            notes.append(
-                f"the cameras do not share a shutter; their frames' times are off by {late}, which "
-                "is solved for and allowed for"
-            )
-        else:
-            notes.append(
-                f"the views of one board pose disagree by {figures['jitter_mm']:.1f} mm, "
-                f"{figures['asynchrony']:.0f} times what the corner noise explains: the cameras do "
-                "not share a shutter; the covariance allows for it"
-            )
-    narrow = [n for n, own in cameras.items() if own["coverage"] < limits["coverage"]]
-    if narrow:
-        notes.append(
-            f"{', '.join(narrow)}: the board was seen in less than "
-            f"{100 * limits['coverage']:.0f} % of the image; outside of it the lens is extrapolated"
-        )
-    return tuple(notes)
-
-
-def _coverage(xy_px: FloatArray, size_px: tuple[int, int]) -> float:
-    """Return the part of the image's cells in which a corner was seen."""
-    cell = np.floor(xy_px / np.array(size_px) * np.array(_GRID)).astype(int)
-    inside = ((cell >= 0) & (cell < np.array(_GRID))).all(-1)
-    return len({tuple(c) for c in cell[inside].tolist()}) / (_GRID[0] * _GRID[1])
 
 
 def _rms(squared: FloatArray) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import radians
@@ -12,9 +12,18 @@ import numpy as np
 from calibration.board import Board
 from calibration.evidence import board_views
 from calibration.floor import NO_FLOOR, floor_figures, level_of, raise_to_lab, still_view
+from calibration.known_length import (
+    RULE_SIGMA_M,
+    KnownLength,
+    ScaleCheck,
+    scale_of,
+    scale_of_board,
+)
 from calibration.lens import FEWEST_VIEWS, calibrate_lens
 from calibration.network import Solution, solve
-from calibration.quality import HeldOut, assess, hold_out, thresholds
+from calibration.quality import HeldOut, assess, at_one_instant, hold_out, judge
+from calibration.starts import try_starts
+from calibration.thresholds import thresholds
 from calibration.views import Sightings, Views, group_views
 from lab.board_views import CameraViews
 from lab.errors import LabError
@@ -22,7 +31,7 @@ from lab.points import Keypoints2D
 from lab.rig import Rig
 
 Progress = Callable[[int, int, str], None]
-_STEPS = ("lenses and cameras", "held-out check", "judgement")
+_STEPS = ("lenses and cameras", "further starts", "held-out check", "judgement")
 # The same small model on both recordings, so that their focal lengths can be compared.
 _COMPARED = "f cx cy k1"
 
@@ -38,6 +47,8 @@ def calibrate(
     gravity_sigma_rad: float | None = None,
     heading: str = "+x",
     thickness_m: float = 0.0,
+    lengths: Sequence[KnownLength] = (),
+    second: tuple[Board, Mapping[str, Keypoints2D]] | None = None,
     tolerance: float | None = None,
     progress: Progress | None = None,
     on_views: Callable[[tuple[CameraViews, ...]], None] | None = None,
@@ -61,6 +72,8 @@ def calibrate(
         gravity_sigma_rad: As in `floor.place_floor`; None takes it from configs/calibration.toml.
         heading: As in `floor.place_floor`.
         thickness_m: As in `floor.place_floor`.
+        lengths: Distances between corners of the board, measured with a rule.
+        second: A second board, its square measured apart, and what the cameras saw of it.
         tolerance: s, as in `views.group_views`.
         progress: Called as (steps done, steps in all, what).
         on_views: Called with what each camera saw of the board and what the fit left over.
@@ -92,6 +105,9 @@ def calibrate(
     solution = solve(sightings, sizes_px, board, still=still)
 
     report(1, len(_STEPS), _STEPS[1])
+    starts = try_starts(solution, limits["refuse"]["spread_over_starts_mm"])
+
+    report(2, len(_STEPS), _STEPS[2])
     models = {name: lens.model for name, lens in zip(sightings.names, solution.lenses, strict=True)}
     held_out: HeldOut | None
     try:
@@ -99,14 +115,18 @@ def calibrate(
     except LabError:
         held_out = None
 
-    report(2, len(_STEPS), _STEPS[2])
+    scales = scale_of(held_out.points, board, lengths) if held_out is not None else ()
+    if second is not None:
+        scales = (*scales, _second_scale(solution, *second, tolerance))
+
+    report(3, len(_STEPS), _STEPS[3])
     if floor is not None:
         solution = solution.in_frame_of(next(iter(still)))
     if on_views is not None:
         on_views(board_views(solution))
     rig = _rig_of(solution, board)
     figures = floor_figures(rig, floor_views, board) if floor is not None else {}
-    quality = assess(solution, held_out, figures, change, board)
+    quality = assess(solution, held_out, figures, change, board, starts, scales)
     if floor is None:
         quality = replace(quality, reasons=(*quality.reasons, NO_FLOOR))
         rig = replace(rig, quality=quality)
@@ -144,7 +164,7 @@ def _lens_changes(
     sizes_px: Mapping[str, tuple[int, int]],
     board: Board,
     lens_from: Mapping[str, Keypoints2D],
-) -> dict[str, float]:
+) -> dict[str, tuple[float, float]]:
     """Compare each camera's focal length in the lens recording with the one in the rig's."""
     changes = {}
     for name, views in zip(sightings.names, sightings.views, strict=True):
@@ -157,8 +177,35 @@ def _lens_changes(
             calibrate_lens(name, sizes_px[name], v, board.corners_m(), _COMPARED)
             for v in (views, other)
         )
-        changes[name] = float(given.camera.intrinsics[0] / own.camera.intrinsics[0])
+        change = float(given.camera.intrinsics[0] / own.camera.intrinsics[0])
+        changes[name] = change, float(np.hypot(own.focal_sigma, given.focal_sigma))
     return changes
+
+
+def _second_scale(
+    solution: Solution,
+    board: Board,
+    observations: Mapping[str, Keypoints2D],
+    tolerance: float | None,
+) -> ScaleCheck:
+    """Measure a second board with the rig, by its corners as free points."""
+    names = solution.sightings.names
+    known = {name: observations[name] for name in names if name in observations}
+    if not known:
+        raise LabError(
+            "no camera of the rig saw the second board",
+            where="second board",
+            remedy="A camera is named after its video file.",
+        )
+    seen = group_views(known, board, tolerance)
+    count = len(board.corner_names)
+    none = Views(np.zeros(0, np.intp), np.zeros((0, count, 2)), np.zeros((0, count)))
+    by_name = dict(zip(seen.names, seen.views, strict=True))
+    seen = Sightings(names, tuple(by_name.get(name, none) for name in names), seen.t)
+    if solution.timed is not None:
+        seen = at_one_instant(seen, seen, solution.timed.offsets)
+    sigma = RULE_SIGMA_M / float(np.ptp(board.corners_m(), axis=0).max())
+    return scale_of_board(judge(solution, seen, board).points, board, sigma)
 
 
 def _with_lens_views(

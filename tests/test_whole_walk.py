@@ -3,16 +3,18 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
+from pypdf import PdfReader
 
 from analysis.walk import analyse_walk
 from console.cli import main
 from console.demonstration import demo_person, misses
 from lab.points import Points3D
-from lab.store import load_trial
+from lab.store import load_rig, load_trial, save_rig
 from reconstruct.smooth import Smoother
 from simulation.truth import true_measures
 
@@ -91,6 +93,31 @@ def test_a_wrong_belt_speed_is_refused(demo, tmp_path, capsys):
     result = json.loads(capsys.readouterr().out)
     assert not result["accepted"]
     assert any("treadmill_speed_m_s" in r for r in result["reasons"])
+
+
+def test_a_refused_rig_needs_its_flag_and_is_named_on_every_page(demo, tmp_path, capsys):
+    lab = tmp_path / "lab"
+    shutil.copytree(demo[0], lab, ignore=shutil.ignore_patterns("*.mkv", "trial.h5", "report.pdf"))
+    path = lab / "rigs" / "demo" / "calibration.h5"
+    rig = load_rig(path)
+    reason = "held-out distance error 7.7 mm is above 1.5 mm"
+    refused = replace(rig.quality, accepted=False, reasons=(reason, *rig.quality.reasons))
+    save_rig(replace(rig, quality=refused), path)
+    folder = lab / "trials" / "run"
+    capsys.readouterr()
+    assert main(["process", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert "--use-refused-rig" in said
+    assert reason in said
+    assert not (folder / "trial.h5").exists()
+    assert main(["process", str(folder), "--use-refused-rig"]) == 1
+    trial = load_trial(folder / "trial.h5")
+    assert not trial.accepted
+    assert any("refused by its calibration" in r and reason in r for r in trial.reasons)
+    pages = [" ".join(p.extract_text().split()) for p in PdfReader(folder / "report.pdf").pages]
+    assert len(pages) > 1
+    for page in pages:
+        assert "rig was refused by its calibration" in page
 
 
 def test_the_runner_of_the_demo_shows_the_four_findings(demo):

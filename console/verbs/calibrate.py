@@ -11,6 +11,7 @@ from calibration.advice import advise
 from calibration.board import Board
 from calibration.detect import cameras_of, detect_videos, video_size
 from calibration.detect_cache import cache_folder
+from calibration.known_length import KnownLength
 from calibration.rig_calibration import calibrate as solve
 from console.floor import find_floor
 from console.progress import counts
@@ -19,6 +20,7 @@ from console.tables import show_advice, show_rig
 from console.terminal import REFUSED, write_json
 from console.verbs.options import AsJson, Cache
 from lab.board_views import CameraViews
+from lab.errors import LabError
 from lab.store import save_rig
 
 BoardFile = Annotated[Path, typer.Option("--board", help="The board's TOML file.")]
@@ -41,12 +43,34 @@ def calibrate(
         list[Path] | None,
         typer.Option(help="A video of the board lying on the floor; may be repeated."),
     ] = None,
+    known_length: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='A distance on the board measured with a rule, "c000 c023 612.5": two inner '
+            "corners, counted row by row from the top left, and mm; checks the rig's scale."
+        ),
+    ] = None,
+    second_board: Annotated[
+        Path | None,
+        typer.Option(help="TOML of a second board, its square measured apart: checks the scale."),
+    ] = None,
+    second: Annotated[
+        list[Path] | None,
+        typer.Option(help="A video of the second board, one a camera; may be repeated."),
+    ] = None,
     cache: Cache = True,
     json: AsJson = False,
 ) -> int:
     """Calibrate lenses and camera positions from videos of a ChArUco board."""
     plate = Board.from_toml(board)
     kept = cache_folder() if cache else None
+    lengths = [KnownLength.from_words(text, plate) for text in known_length or []]
+    if (second_board is None) != (not second):
+        raise LabError(
+            "a second board needs its file and its videos",
+            where="calibrate",
+            remedy="Give both --second-board and --second.",
+        )
     with counts() as progress:
         files = cameras_of(videos)
         seen = detect_videos(files, plate, times=times, progress=progress, cache=kept)
@@ -55,6 +79,11 @@ def calibrate(
         if lens:
             lens_from = detect_videos(cameras_of(lens), plate, progress=progress, cache=kept)
         lying = find_floor(floor, plate, progress, kept) if floor else None
+        other = None
+        if second_board is not None and second:
+            other_plate = Board.from_toml(second_board)
+            found = detect_videos(cameras_of(second), other_plate, progress=progress, cache=kept)
+            other = other_plate, found
         views: list[CameraViews] = []
         rig = solve(
             seen,
@@ -62,6 +91,8 @@ def calibrate(
             plate,
             floor=lying,
             lens_from=lens_from,
+            lengths=lengths,
+            second=other,
             progress=progress,
             on_views=views.extend,
         )
