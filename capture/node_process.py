@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--after", default="", help="what ended the process before this one")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    faulthandler.enable()  # a driver's crash leaves where it was in the log
+    faulthandler.enable(all_threads=False)  # a driver's crash leaves where it was in the log
 
     def ready(node: Node) -> None:
         if given.after:

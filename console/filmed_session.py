@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import av
+from av.error import FFmpegError
+
 from capture.landing import Landed, land_take
 from capture.node_process import node_command
 from capture.played import Cue, write_cue
 from capture.session import Session
 from capture.watch import NodeAddress
-from lab.errors import LabError
+from lab.errors import FileError, LabError
 
 _READY_S = 60.0
 _SETTLE_S = 3.0  # exchanges enough for the clocks of the first take
@@ -36,7 +39,6 @@ class Scene:
     Attributes:
         name: Of the take.
         films: Folder with NAME.mkv for each camera, all of the same number of frames.
-        frames: That number.
         rate_hz: Frames a second.
         first: t of the first frame, s.
         encoding: As it is recorded: films in MJPEG pass unchanged as mjpeg.
@@ -44,7 +46,6 @@ class Scene:
 
     name: str
     films: Path
-    frames: int
     rate_hz: float
     first: float = 0.0
     encoding: str = "mjpeg"
@@ -73,8 +74,10 @@ def record_scenes(
         progress: Called with the name of each scene when it begins.
 
     Raises:
-        LabError: When a node does not start, or a take cannot be recorded or collected.
+        LabError: When a film is missing or of another length, a node does not start, or a take
+            cannot be recorded whole or collected.
     """
+    frames = {s.name: _count_frames(s, list(sizes)) for s in scenes}
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="nodes-", dir=work) as scratch:
         cue = Path(scratch) / "cue"
@@ -87,7 +90,13 @@ def record_scenes(
                 for number, scene in enumerate(scenes):
                     progress(scene.name)
                     landed[scene.name] = _record(
-                        session, scene, number, cue, folders[scene.name], len(sizes)
+                        session,
+                        scene,
+                        number,
+                        cue,
+                        folders[scene.name],
+                        frames[scene.name],
+                        len(sizes),
                     )
                 return landed
             finally:
@@ -95,11 +104,11 @@ def record_scenes(
 
 
 def _record(
-    session: Session, scene: Scene, number: int, cue: Path, folder: Path, cameras: int
+    session: Session, scene: Scene, number: int, cue: Path, folder: Path, frames: int, cameras: int
 ) -> Landed:
     trial = f"{scene.name[:30]}-{time.time_ns() // 1_000_000:x}"
     pulses: list[int] = []
-    length_s = (scene.frames - 1) / scene.rate_hz
+    length_s = (frames - 1) / scene.rate_hz
 
     def enough() -> bool:
         if not pulses:
@@ -110,7 +119,7 @@ def _record(
             return False
         said = [h for h in session.health().values() if h is not None and h.trial == trial]
         counts = [c for h in said for c in h.cameras]
-        return len(counts) == cameras and all(c.recorded >= scene.frames for c in counts)
+        return len(counts) == cameras and all(c.recorded >= frames for c in counts)
 
     patience_s = 2 * _LEAD_S + length_s + _SPARE_S
     take = session.record(trial, patience_s, encoding=scene.encoding, enough=enough)
@@ -119,7 +128,7 @@ def _record(
     begun = pulses[0] - round(scene.first * 1e9)
     take = replace(take, start_lab_ns=begun, duration=scene.first + length_s)
     landed = land_take(take, folder, session.clocks())
-    short = [c.camera for c in landed.cameras if len(c.t) != scene.frames]
+    short = [c.camera for c in landed.cameras if len(c.t) != frames]
     if short or len(landed.cameras) != cameras:
         raise LabError(
             f"not every frame was recorded: {', '.join(short) or 'a camera is missing'}",
@@ -128,6 +137,29 @@ def _record(
             "not.",
         )
     return landed
+
+
+def _count_frames(scene: Scene, cameras: Sequence[str]) -> int:
+    """Return how many frames each film has.
+
+    Raises:
+        LabError: When a film is missing, or they differ.
+    """
+    counts = {}
+    for name in cameras:
+        path = scene.films / f"{name}.mkv"
+        try:
+            with av.open(str(path)) as film:
+                counts[name] = sum(1 for packet in film.demux(video=0) if packet.size)
+        except (OSError, FFmpegError, IndexError) as error:
+            raise FileError(f"is no film ({error})", where=str(path)) from error
+    if len(set(counts.values())) != 1:
+        raise LabError(
+            f"the films differ in length: {', '.join(f'{n} {k}' for n, k in counts.items())}",
+            where=str(scene.films),
+            remedy="Render them anew.",
+        )
+    return next(iter(counts.values()))
 
 
 @contextmanager
