@@ -78,7 +78,7 @@ def test_films_that_cannot_be_played_whole_are_refused(tmp_path):
     film(tmp_path / "films/cam1.mkv", 12, "ffv1")
     scene = Scene("run", tmp_path / "films", 20.0)
     sizes, folders = {"cam1": SIZE, "cam2": SIZE}, {"run": tmp_path / "out"}
-    with pytest.raises(FileError, match="cam2.mkv"):
+    with pytest.raises(FileError, match="cam2"):
         record_scenes([scene], sizes, folders, tmp_path / "work", say=print)
     film(tmp_path / "films/cam2.mkv", 11, "ffv1")
     with pytest.raises(LabError, match="cam1 12, cam2 11"):
