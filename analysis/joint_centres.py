@@ -115,7 +115,7 @@ def keypoints_from_markers(points: Points3D, subject: Mapping[str, float]) -> Po
         if path is not None:
             found[name] = path
     if chosen.hip_centres == "harrington":
-        found |= _harrington_hips(found)
+        found |= harrington_hips(found)
     if chosen.limb_centres == "chord":
         found |= _plug_in_gait_legs(points, subject)
     xyz = np.stack(list(found.values()), axis=1)
@@ -132,7 +132,7 @@ def _first_seen(points: Points3D, alternatives: Sequence[Sequence[str]]) -> Floa
     return None
 
 
-def _harrington_hips(found: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+def harrington_hips(found: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """Return hip centres (T, 3) m from the pelvis' mean width and depth in this recording."""
     left, right = found["left_asis"], found["right_asis"]
     front = (left + right) / 2

@@ -3,8 +3,8 @@
 Images of a dressed walker with motion blur, lens distortion, noise and occlusion are rendered into
 a ring of cameras, tags are found in them, ties come from a standing trial with a wand (also in
 images), and the angles of the raw, unsmoothed points are compared with the walker's own curves.
-The hip joint centres are taken as known on the pelvis (as from imaging): the wand cannot point at
-them, and what a regression would add is no matter of the tags.
+Landmarks are pointed at without error, and the simulated body's hips lie where the regression puts
+them: what is left is the tags' own.
 
     python benchmarks/tag_plates.py [--frames 60] [--rate 50]
 """
@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from analysis.angles import compute_angles
+from analysis.joint_centres import harrington_hips
 from analysis.segments import Body
 from lab.checks import FloatArray
 from lab.plates import WAND, PlateSet, read_plates
@@ -30,7 +31,6 @@ from reconstruct.plate_ties import Pointing, SegmentTie, tie_by_wand
 from simulation.dress import Dressed, dress
 from simulation.person_images import PersonFilm
 from simulation.room import treadmill_room
-from simulation.segments import segment_frames
 from simulation.walker import simulate, standing
 from simulation.wand import LANDMARKS, point_at_landmarks
 
@@ -46,7 +46,7 @@ def film(
     for c, camera in enumerate(rig.cameras):
         take = PersonFilm(dressed, camera, exposure_s=exposure, rng=np.random.default_rng(c))
         begin = time.process_time()
-        images = [(float(x), take(float(x))) for x in t]
+        images = list(zip(map(float, t), take.shoot(t), strict=True))
         middle = time.process_time()
         found.append(detector.detect(camera.name, images))
         spent["render"] = spent.get("render", 0.0) + middle - begin
@@ -72,23 +72,10 @@ def ties_of_standing(
         [Pointing(n, b, b + _HOLD) for n, b in zip(LANDMARKS, wand.begins, strict=True)],
         pointing_sigma=0.0,
     )
-    # Hips: from the landmarks of the pelvis, by the walker's own anatomy.
-    at = np.zeros(1)
-    axes, origin = (part[0] for part in segment_frames(person, at)["pelvis"])
-    xyz = {n: (person.points(at)[0, i] - origin) @ axes for i, n in enumerate(person.names)}
-    tie = ties["pelvis"]
-    own = list(tie.landmarks)
-    true, found = (np.stack([d[n] for n in own]) for d in (xyz, tie.landmarks))
-    u, _, vt = np.linalg.svd((true - true.mean(0)).T @ (found - found.mean(0)))
-    turn = vt.T @ np.diag([1.0, 1.0, np.linalg.det(vt.T @ u.T)]) @ u.T
-    hips = {
-        f"{s}_hip": turn @ (xyz[f"{s}_hip"] - true.mean(0)) + found.mean(0)
-        for s in ("left", "right")
-    }
-    ties["pelvis"] = replace(
-        tie,
-        landmarks={**tie.landmarks, **hips},
-        landmark_cov={**tie.landmark_cov, **dict.fromkeys(hips, np.zeros((3, 3)))},
+    ties["pelvis"] = ties["pelvis"].with_derived(
+        ("left_hip", "right_hip"),
+        lambda at: [v[0] for v in harrington_hips({n: p[None] for n, p in at.items()}).values()],
+        0.0,
     )
     return ties
 

@@ -18,6 +18,7 @@ from console.verbs import (
     doctor,
     models,
     node,
+    plates,
     process,
     registry,
     report,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("board")(board.board)
+app.command("plates")(plates.plates)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(rig.app, name="rig")
 app.add_typer(trial.app, name="trial")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from calibration.board import Board
 from calibration.detect import cameras_of, detect_videos, video_size
 from calibration.rig_calibration import calibrate
+from console.detection import Progress as FrameProgress
+from console.filming import STANDING_HZ, Cast, film_person, standing_person, write_trial
 from console.floor import find_floor
 from console.pipeline import process_folder
 from console.records import write_record
 from console.settings import TRIAL_FILE, read_settings
+from console.videos import write_video
+from console.views import write_views
 from lab.errors import LabError
 from lab.gait import Measure
 from lab.points import Keypoints2D
@@ -33,6 +36,7 @@ from simulation.room import treadmill_room, walkway_room
 from simulation.truth import true_measures
 from simulation.views import observe
 from simulation.walker import Walker, simulate, standing
+from simulation.wand import LANDMARKS
 
 # What the demo promises of every angle.
 ANGLE_LIMIT_DEG = 0.5
@@ -46,10 +50,12 @@ _BOARD = Board(
 _CAMERAS = 6
 _POSES = 48
 _PX_PER_SQUARE = 80
-_RATE_HZ = 100.0
+_BOARD_HZ = 5
+_RATE_HZ = 100
 _SPEED_M_S = {"run": 3.0, "walk": 1.3}
 _SECONDS = {"run": 20.0, "walk": 3.6}
-
+# From pixels every frame counts: as long as three or four strides of each side take.
+_FILMED_SECONDS = {"run": 3.4, "walk": 5.4}
 
 # The runner comes with what the report speaks of: the pelvis drops, the trunk is upright, the foot
 # lands far ahead of the hip, and the hip extends little. Changes of the usual style, SI.
@@ -73,6 +79,8 @@ class Demonstration:
         trial: The trial as processed.
         truth: Of each measure by name and side, SI.
         rig, record, report: Files.
+        views: Pictures of each camera's view with what was found drawn in; none where the demo
+            began with keypoints.
         failures: What is further from the truth than promised, a line each.
     """
 
@@ -81,6 +89,7 @@ class Demonstration:
     rig: Path
     record: Path
     report: Path
+    views: tuple[Path, ...]
     failures: tuple[str, ...]
 
 
@@ -89,17 +98,25 @@ def run_demo(
     *,
     activity: str = "run",
     seed: int = 1,
+    quick: bool = False,
     noise_px: float = 1.0,
+    cameras: int = _CAMERAS,
+    seconds: float | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    progress_of_frames: FrameProgress = lambda done, total, what: None,
 ) -> Demonstration:
     """Make a lab folder of a simulated lab and take one trial through everything.
 
     Args:
         folder: Made when it does not exist; its rigs/ and trials/ are written anew.
-        activity: run (on a treadmill) or walk (overground).
+        activity: run (on a treadmill) or walk (overground where quick, else on a treadmill).
         seed: Of everything random.
+        quick: Begin with keypoints; else the person wears tag plates and is filmed.
         noise_px: Standard deviation of the keypoints' noise.
+        cameras: Their number.
+        seconds: How long the person is recorded; None for as long as the demo needs.
         progress: Called with the name of each step.
+        progress_of_frames: Called with frames done, frames in all, and what is done.
 
     Raises:
         LabError: For an unknown activity, or when the calibration is refused.
@@ -107,11 +124,12 @@ def run_demo(
     if activity not in _SPEED_M_S:
         raise LabError(f'the demo has no activity "{activity}"', remedy="Choose run or walk.")
     rng = np.random.default_rng(seed)
-    room = treadmill_room(_CAMERAS) if activity == "run" else walkway_room(_CAMERAS)
+    belt = activity == "run" or not quick
+    room = treadmill_room(cameras) if belt else walkway_room(cameras)
     rig_path = folder / "rigs" / "demo" / "calibration.h5"
     rig_path.parent.mkdir(parents=True, exist_ok=True)
     progress("filming the board")
-    films, floor_films = _film_board(room, rig_path.parent, activity, rng)
+    films, floor_films = _film_board(room, rig_path.parent, belt, rng)
     progress("finding the board")
     seen = detect_videos(cameras_of(films), _BOARD)
     lying = find_floor(floor_films, _BOARD)
@@ -119,40 +137,60 @@ def run_demo(
     sizes = {name: video_size(path) for name, path in cameras_of(films).items()}
     save_rig(calibrate(seen, sizes, _BOARD, floor=lying), rig_path)
     progress("filming the person")
-    walker = demo_person(activity, seed)
-    folders = {
-        "standing": standing(duration_s=2.0),
-        activity: walker,
-    }
-    for name, person in folders.items():
-        _film_person(folder / "trials" / name, person, room, noise_px, rng, activity, name)
-    progress("standing trial")
-    trial_folder = folder / "trials" / activity
-    trial = process_folder(trial_folder)
+    if seconds is None:
+        seconds = (_SECONDS if quick else _FILMED_SECONDS)[activity]
+    walker = demo_person(activity, seed, seconds, belt)
+    trial_folder, standing_folder = (folder / "trials" / name for name in (activity, "standing"))
+    if quick:
+        people = {standing_folder: standing(duration_s=2.0), trial_folder: walker}
+        for place, person in people.items():
+            _film_person(place, person, room, noise_px, rng, activity, place == trial_folder)
+    else:
+        rig = os.path.relpath(rig_path, trial_folder)
+        speed = _SPEED_M_S[activity]
+        write_trial(standing_folder, room, rig, activity, None, "", LANDMARKS)
+        write_trial(trial_folder, room, rig, activity, speed, "../standing")
+        film_person(
+            room,
+            {
+                standing_folder: (Cast(standing_person, (), seed, LANDMARKS), STANDING_HZ),
+                trial_folder: (
+                    Cast(demo_person, (activity, seed, seconds, True), seed),
+                    _RATE_HZ,
+                ),
+            },
+            lambda done, total: progress_of_frames(done, total, "rendering"),
+        )
+    progress("processing")
+    trial = process_folder(trial_folder, progress_of_frames=progress_of_frames)
     progress("report")
-    record, report = write_record(trial, trial_folder, read_settings(trial_folder)[0])
+    settings = read_settings(trial_folder)[0]
+    record, report = write_record(trial, trial_folder, settings)
+    views = () if quick else write_views(trial, trial_folder, settings, folder / "views")
     truth = true_measures(walker, trial.cycles) if trial.cycles else {}
-    return Demonstration(trial, truth, rig_path, record, report, _failures(trial, truth))
+    return Demonstration(trial, truth, rig_path, record, report, views, _failures(trial, truth))
 
 
-def demo_person(activity: str, seed: int) -> Walker:
-    """Return the person of the demo, for as long as the demo films."""
+def demo_person(
+    activity: str, seed: int, seconds: float | None = None, belt: bool | None = None
+) -> Walker:
+    """Return the person of the demo, by default for as long as the quick demo films."""
     return simulate(
         activity,
         speed_m_s=_SPEED_M_S[activity],
-        treadmill=activity == "run",
-        duration_s=_SECONDS[activity],
+        treadmill=activity == "run" if belt is None else belt,
+        duration_s=_SECONDS[activity] if seconds is None else seconds,
         seed=seed,
         **_FINDINGS[activity],
     )
 
 
 def _film_board(
-    room: Rig, folder: Path, activity: str, rng: np.random.Generator
+    room: Rig, folder: Path, belt: bool, rng: np.random.Generator
 ) -> tuple[list[Path], list[Path]]:
     """Film the board moved through the volume, and lying on the floor, with every camera."""
     texture = _BOARD.image(_PX_PER_SQUARE)
-    reach = 0.8 if activity == "run" else 2.2
+    reach = 0.8 if belt else 2.2
     volume = ((-reach, reach), (-0.7, 0.7), (0.4, 1.6))
     poses = board_path(_POSES, volume, room.cameras, _BOARD.size_m, rng)
     # On the floor the print's x runs along the lab's x and its y to the right.
@@ -165,24 +203,9 @@ def _film_board(
                 render_plane(texture, _BOARD.size_m, pose, camera, blur_px=0.7, noise=2.0, rng=rng)
                 for pose in shown
             )
-            _write_video(path, images, camera.size_px)
+            write_video(path, images, camera.size_px, _BOARD_HZ)
             into.append(path)
     return films, floor_films
-
-
-def _write_video(path: Path, images: Iterator[Any], size_px: tuple[int, int]) -> None:
-    """Write grey images losslessly, five a second."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=5)
-        stream.width, stream.height = size_px
-        stream.pix_fmt = "gray"
-        stream.time_base = Fraction(1, 5)
-        for index, image in enumerate(images):
-            frame = av.VideoFrame.from_ndarray(image, format="gray")
-            frame.pts = index
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
 
 
 def _film_person(
@@ -192,15 +215,15 @@ def _film_person(
     noise_px: float,
     rng: np.random.Generator,
     activity: str,
-    name: str,
+    moves: bool,
 ) -> None:
     """Write a trial folder: keypoints of every camera and trial.toml."""
     folder.mkdir(parents=True, exist_ok=True)
     seen = observe(person, room, _RATE_HZ, person.duration, noise_px=noise_px, rng=rng)
     lines = ["[trial]", 'patient = "DEMO"', f'activity = "{activity}"']
-    if name == "run":
+    if moves and activity == "run":
         lines.append(f"treadmill_speed_m_s = {_SPEED_M_S['run']}")
-    if name != "standing":
+    if moves:
         lines.append('static = "../standing"')
     lines.append('rig = "../../rigs/demo/calibration.h5"')
     for keypoints in seen:

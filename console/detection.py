@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import multiprocessing
 import os
-import signal
-import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait as wait_for
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from console.workers import Stopped, Tick, Work, run_jobs
 from lab.atomic import write_atomically
 from lab.errors import LabError
 from reconstruct.detect.detector import Detector, Image, detect_everyone
@@ -30,7 +26,6 @@ from reconstruct.people import People2D
 CHUNK_FRAMES = 32
 FOLDER = "detections"
 _FIELDS = ("t", "xy_px", "cov_px", "score")
-_POLL_S = 0.2
 
 Progress = Callable[[int, int, str], None]
 Recipe = Callable[[], Detector]
@@ -104,11 +99,12 @@ def detect_footage(
     if jobs:
         for _, _, path in (chunk for job in jobs for chunk in job.chunks):
             path.parent.mkdir(parents=True, exist_ok=True)
-        _run(
+        run_jobs(
             jobs,
-            recipe,
-            min(count, len(jobs)),
+            _Prepare(recipe),
+            count,
             lambda done: progress(total - left + done, total, "finding keypoints"),
+            "finds keypoints",
         )
     return {
         camera: People2D.joined(
@@ -168,75 +164,42 @@ def _plan(
     return sorted(jobs, key=lambda job: -len(job.chunks)), left
 
 
-def _run(jobs: list[_Job], recipe: Recipe, workers: int, report: Callable[[int], None]) -> None:
-    context = multiprocessing.get_context("spawn")
-    done, stop = context.Value("q", 0), context.Event()
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(recipe, done, stop))
-    waiting: set[Future[None]] = {pool.submit(_work, job) for job in jobs}
-    try:
-        while waiting:
-            finished, waiting = wait(waiting, _POLL_S, FIRST_COMPLETED)
-            report(done.value)
-            for future in finished:
-                future.result()
-    except BrokenProcessPool as fault:
-        raise LabError(
-            "a process that finds keypoints ended without a word",
-            where="detection",
-            remedy="Memory may have run out: close other programs and process the trial again; "
-            "what was found is kept.",
-        ) from fault
-    finally:
-        # Also on Ctrl-C: chunks in hand are finished and kept, none is begun.
-        stop.set()
-        pool.shutdown(cancel_futures=True)
-    report(done.value)
+@dataclass(frozen=True, slots=True)
+class _Prepare:
+    """Makes a worker process ready.
+
+    Attributes:
+        recipe: Makes its detector.
+    """
+
+    recipe: Recipe
+
+    def __call__(self) -> Work:
+        """Return what does a job with the process' own detector."""
+        return partial(_detect, self.recipe())
 
 
-class _Worker:
-    """What a worker process holds."""
-
-    detector: Detector
-    done: Any
-    stop: Any
-
-
-def _begin(recipe: Recipe, done: Any, stop: Any) -> None:
-    """Make the detector of a worker process, which ends when its parent does."""
-    # Ctrl-C reaches every process of the terminal; the parent alone decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    _Worker.detector, _Worker.done, _Worker.stop = recipe(), done, stop
-
-
-def _end_with(sentinel: int) -> None:
-    wait_for([sentinel])
-    os._exit(1)
-
-
-def _work(job: _Job) -> None:
+def _detect(detector: Detector, job: _Job, tick: Tick, stopped: Stopped) -> None:
     """Detect and keep the chunks of a job."""
-    detector = _Worker.detector
     stream = read_video(job.index, job.chunks[0][0], job.chunks[-1][1], detector.pixel_format)
     for start, stop, path in job.chunks:
-        if _Worker.stop.is_set():
+        if stopped():
             return
-        people = detect_everyone(detector, job.camera, _counted(stream, stop - start))
+        people = detect_everyone(detector, job.camera, _counted(stream, stop - start, tick))
         if not np.array_equal(people.t, job.index.t[start:stop]):
             raise ValueError(f"the detector {detector.identity} lost or moved frames")
         _save(people, path)
 
 
-def _counted(stream: Iterator[tuple[float, Image]], count: int) -> Iterator[tuple[float, Image]]:
+def _counted(
+    stream: Iterator[tuple[float, Image]], count: int, tick: Tick
+) -> Iterator[tuple[float, Image]]:
     for _ in range(count):
         frame = next(stream, None)
         if frame is None:
             return
         yield frame
-        with _Worker.done.get_lock():
-            _Worker.done.value += 1
+        tick()
 
 
 def _save(people: People2D, path: Path) -> None:

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from console.detection import Footage, Progress, Recipe, detect_footage
+from console.detection import FOLDER, Footage, Progress, Recipe, detect_footage
 from console.folders import models_folder
 from console.settings import DetectTable
 from lab.errors import LabError
+from lab.plates import PlateSet, read_plates
 from reconstruct.detect.detector import Detector
 from reconstruct.detect.model_store import ModelStore
 from reconstruct.detect.pose import PoseDetector
+from reconstruct.detect.tag_plates import TagPlates
 from reconstruct.people import People2D
 
-DETECTORS = ("pose",)
+POSE, PLATES = "pose", "plates"
+DETECTORS = (POSE, PLATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,36 @@ class PoseRecipe:
         return PoseDetector(ModelStore(self.folder), self.model, device=self.device, threads=1)
 
 
+@dataclass(frozen=True, slots=True)
+class PlatesRecipe:
+    """Makes a detector of tag plates.
+
+    Attributes:
+        plates: Name of a set in configs/plates, or a file.
+    """
+
+    plates: str | Path
+
+    def __call__(self) -> Detector:
+        """Make it."""
+        return TagPlates(read_plates(self.plates))
+
+
+def plates_source(table: DetectTable, folder: Path) -> str | Path:
+    """Return where a trial's plates are described: a file beside trial.toml before a name."""
+    path = folder / table.plates
+    return path if path.is_file() else table.plates
+
+
+def worn_plates(table: DetectTable, folder: Path) -> PlateSet:
+    """Read the plates of a trial.
+
+    Raises:
+        LabError: As of `lab.plates.read_plates`.
+    """
+    return read_plates(plates_source(table, folder))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """What a trial's detector found.
@@ -54,14 +87,21 @@ class Found:
     models: Mapping[str, str]
 
 
-def make_recipe(table: DetectTable, where: str) -> Recipe:
+def make_recipe(table: DetectTable, folder: Path, where: str) -> Recipe:
     """Return what makes the detector of a [detect] section.
+
+    Args:
+        table: The section.
+        folder: Of the trial.
+        where: What to name in an error.
 
     Raises:
         LabError: When there is no such detector.
     """
-    if table.detector == "pose":
+    if table.detector == POSE:
         return PoseRecipe(models_folder(), table.model, table.device)
+    if table.detector == PLATES:
+        return PlatesRecipe(plates_source(table, folder))
     raise LabError(
         f'detector is "{table.detector}"',
         where=where,
@@ -74,12 +114,19 @@ def find_people(
 ) -> Found:
     """Find everyone in a trial's videos; kept detections are used where there are any.
 
+    Args:
+        table: The [detect] section.
+        footage: The videos.
+        folder: Of the trial.
+        where: What to name in an error.
+        progress: Called with frames done, frames in all, and what is done.
+
     Raises:
         LabError: As of `make_recipe` and `detect_footage`.
     """
-    recipe = make_recipe(table, where)
+    recipe = make_recipe(table, folder, where)
     detector = recipe()
-    people = detect_footage(footage, recipe, folder, progress=progress)
+    people = detect_footage(footage, recipe, folder / FOLDER, progress=progress)
     pose = isinstance(detector, PoseDetector)
     models = dict(detector.models) if isinstance(detector, PoseDetector) else {}
     return Found(people, detector.identity, pose, models)

@@ -7,6 +7,7 @@ import numpy as np
 from lab.checks import FloatArray
 from lab.points import Points3D
 from lab.rig import Rig
+from reconstruct.plate_points import CarriedPoints
 
 
 def draw_errors(
@@ -34,7 +35,42 @@ def draw_errors(
     values, vectors = np.linalg.eigh(np.where(known[..., None, None], points.cov, 0.0))
     root = vectors * np.sqrt(np.clip(values, 0, None))[..., None, :]
     errors = np.einsum("tkij,btkj->btki", root, rng.standard_normal((count, *points.xyz.shape)))
-    if rig is not None and by_rig is not None and rig.has_covariance:
-        shift = np.tensordot(rig.draw(rng, count), np.nan_to_num(by_rig), axes=(1, 3))
-        errors += np.where(known[..., None], shift, 0.0)
-    return errors
+    if rig is not None and by_rig is not None:
+        errors += _draw_rig(rng, rig, by_rig, count)
+    return np.where(known[..., None], errors, 0.0)
+
+
+def draw_carried_errors(carried: CarriedPoints, rig: Rig, count: int, seed: int) -> FloatArray:
+    """Draw errors of landmarks that segments carry, (count, T, K, 3) m.
+
+    The noise of a segment's pose is drawn once a frame for all its points, so that what they share
+    stays shared; the error of the ties is one draw, the same throughout, as is the calibration's.
+
+    Args:
+        carried: The landmarks.
+        rig: The cameras.
+        count: Number of draws.
+        seed: The same seed gives the same draws.
+
+    Returns:
+        The draws, 0 where a point is missing.
+    """
+    rng = np.random.default_rng(seed)
+    frames, points = carried.points.xyz.shape[:2]
+    known = np.array(np.isfinite(carried.points.xyz).all(-1), bool, ndmin=2)
+    pose = rng.standard_normal((count, frames, len(carried.segments), 6))
+    factor = np.nan_to_num(carried.factor)
+    errors = np.einsum("tkij,btkj->btki", factor, pose[:, :, list(carried.segment_of)])
+    values, vectors = np.linalg.eigh(carried.tie_cov)
+    root = vectors * np.sqrt(np.clip(values, 0, None))
+    ties = (rng.standard_normal((count, len(values))) @ root.T).reshape(count, points, 3)
+    errors += np.einsum("tkij,bkj->btki", np.nan_to_num(carried.by_tie), ties)
+    errors += _draw_rig(rng, rig, carried.by_rig, count)
+    return np.where(known[..., None], errors, 0.0)
+
+
+def _draw_rig(rng: np.random.Generator, rig: Rig, by_rig: FloatArray, count: int) -> FloatArray:
+    """Draw the calibration's error of the points; 0 where it is not known."""
+    if not rig.has_covariance:
+        return np.zeros((count, *by_rig.shape[:3]))
+    return np.tensordot(rig.draw(rng, count), np.nan_to_num(by_rig), axes=(1, 3))

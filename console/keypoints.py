@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.times import Times, read_times
-from console.detection import FOLDER, Footage, Progress
+from console.detection import Footage, Progress
 from console.detectors import find_people
 from console.settings import TRIAL_FILE, TrialSettings
 from lab.errors import LabError
@@ -86,7 +86,7 @@ def take_keypoints(
     notes: tuple[str, ...] = ()
     rescale = False
     if footage and settings.detect is not None:
-        found = find_people(settings.detect, footage, folder / FOLDER, where, progress)
+        found = find_people(settings.detect, footage, folder, where, progress)
         # Beside files without covariances those up to a factor are worth no more than none.
         rescale = found.rescale and not people
         unknown = found.rescale and not rescale

@@ -36,8 +36,9 @@ keypoints = "cam01.csv"        # or the files of another program: docs/detectors
 keypoints = "cam02.csv"
 
 # [detect]                     # find the keypoints in the videos of cameras without keypoints
-# detector = "pose"            # docs/detectors.md
+# detector = "pose"            # docs/detectors.md; or "plates": docs/tag-plates.md
 # model = "rtmpose-m-halpe26"  # get it once with: gaitlab models get rtmpose-m-halpe26
+# plates = "gait-ring"         # the plates worn
 
 # [person]                     # when several people are seen: a click on the one measured
 # camera = "cam01"
@@ -111,11 +112,37 @@ class DetectTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         detector: "pose" or "plates".
         model: Name of a pose model.
         device: Where networks run: auto, cpu, cuda, coreml, directml or openvino.
+        plates: Name of a set in configs/plates, or a file beside trial.toml.
     """
 
     detector: str
     model: str = "rtmpose-m-halpe26"
     device: str = "auto"
+    plates: str = "gait-ring"
+
+
+class PointingTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A [[tie.pointing]] section: from when to when the wand's tip was on a landmark, s."""
+
+    landmark: str
+    begin: float
+    end: float
+
+
+class TieTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The [tie] section of a standing trial: where the landmarks are among the plates.
+
+    Attributes:
+        sigma_mm: In each direction, of the wand's tip to the true landmark.
+        hip_sigma_mm: In each direction, of the regression of hip joint centres on this person.
+            By default what Mantovani et al., Gait Posture 44:48 (2016), found against computed
+            tomography: 12.3 mm with a standard deviation of 5.9 mm in space.
+        pointing: In any order.
+    """
+
+    sigma_mm: float
+    hip_sigma_mm: float = 7.9
+    pointing: tuple[PointingTable, ...] = ()
 
 
 class PersonTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -161,6 +188,7 @@ class TrialSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     subject: dict[str, float] = {}
     detect: DetectTable | None = None
     person: PersonTable | None = None
+    tie: TieTable | None = None
     analysis: AnalysisTable = AnalysisTable()
 
 
@@ -236,6 +264,7 @@ def _check(settings: TrialSettings, path: Path) -> None:
                 remedy="Give the time from the first row to the last, in ms: less than a frame.",
             )
     _check_person(settings, where)
+    _check_tie(settings, where)
     unknown = set(settings.analysis.also) - {"plug-in-gait"}
     if unknown:
         raise LabError(
@@ -251,6 +280,45 @@ def _check(settings: TrialSettings, path: Path) -> None:
         )
     if settings.analysis.draws < 8 or settings.analysis.max_gap_s < 0:
         raise LabError("analysis.draws must be at least 8 and max_gap_s not negative", where=where)
+
+
+def _check_tie(settings: TrialSettings, where: str) -> None:
+    """Raise LabError for a [tie] section that ties nothing, or whose figures cannot be."""
+    tie = settings.tie
+    if tie is None:
+        return
+    if settings.detect is None or settings.detect.detector != "plates":
+        raise LabError(
+            "[tie] ties plates, but no plates are worn",
+            where=where,
+            remedy='Write [detect] with detector = "plates", or take [tie] out.',
+        )
+    if not (0 <= tie.sigma_mm < 100 and 0 <= tie.hip_sigma_mm < 100):
+        raise LabError(
+            "[tie] sigma_mm and hip_sigma_mm must lie between 0 and 100",
+            where=where,
+            remedy="Give the standard deviation of a landmark in each direction, in mm.",
+        )
+    if not tie.pointing:
+        raise LabError(
+            "[tie] has no pointing",
+            where=where,
+            remedy="Write a section [[tie.pointing]] with landmark, begin and end for each "
+            "landmark that the wand's tip was held on.",
+        )
+    names = [p.landmark for p in tie.pointing]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise LabError(
+            f"[tie] points at {twice[0]} twice", where=where, remedy="Keep the better pointing."
+        )
+    for p in tie.pointing:
+        if not p.end > p.begin:
+            raise LabError(
+                f"[tie] pointing at {p.landmark} ends before it begins",
+                where=where,
+                remedy="Give begin and end in s on the lab clock.",
+            )
 
 
 def _check_person(settings: TrialSettings, where: str) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import av
-import av.error
 import numpy as np
 
+from calibration.times import read_times
 from console.settings import TrialSettings
-from lab.errors import FileError
 from lab.trial import Trial
+from reconstruct.detect.video import index_video, read_video
 from reconstruct.skeletons import load_skeleton
 from report.stills import Still, draw_skeleton
 
@@ -36,18 +36,38 @@ def make_stills(trial: Trial, folder: Path, settings: TrialSettings) -> list[Sti
     stills = []
     for camera, moments in _plan(trial, list(videos)).items():
         view = trial.rig.camera(camera)
-        times = next(k.t for k in trial.keypoints if k.camera == camera)
-        frames = [int(np.argmin(np.abs(times - t))) for t, _ in moments]
-        images = _read_frames(videos[camera], frames)
-        for (t, caption), frame in zip(moments, frames, strict=True):
-            if frame not in images:
-                continue
-            at = int(np.argmin(np.abs(trial.smoothed.t - times[frame])))
+        found = frames_near(trial, folder, settings, camera, [t for t, _ in moments])
+        for (t, caption), (taken, image) in zip(moments, found, strict=True):
+            at = int(np.argmin(np.abs(trial.smoothed.t - taken)))
             picture = draw_skeleton(
-                images[frame], view, trial.smoothed.xyz[at], trial.smoothed.names, bones
+                image, view, trial.smoothed.xyz[at], trial.smoothed.names, bones
             )
             stills.append(Still(camera, t, picture, f"{caption}, {camera}"))
     return sorted(stills, key=lambda s: (s.t, s.camera))
+
+
+def frames_near(
+    trial: Trial, folder: Path, settings: TrialSettings, camera: str, moments: Sequence[float]
+) -> list[tuple[float, Any]]:
+    """Return the time and the image (H, W, 3) uint8 RGB of the frame nearest each moment.
+
+    With a times file, a frame is where that file has it; else the video's frames are those of the
+    keypoints, one by one, or by their time stamps where they are not as many.
+
+    Raises:
+        FileError: When the video cannot be read.
+        LabError: When the times do not fit it.
+    """
+    path = folder / settings.cameras[camera].video
+    times = None
+    if settings.trial.times:
+        times = dict(read_times(folder / settings.trial.times).get(camera, {}))
+    index = index_video(path, times or None)
+    seen = next(k.t for k in trial.keypoints if k.camera == camera)
+    t = seen if not times and len(seen) == len(index.t) else index.t
+    rows = [int(np.argmin(np.abs(t - moment))) for moment in moments]
+    images = {row: next(read_video(index, row, row + 1))[1] for row in set(rows)}
+    return [(float(t[row]), images[row][:, :, ::-1].copy()) for row in rows]
 
 
 def _plan(trial: Trial, cameras: list[str]) -> dict[str, list[tuple[float, str]]]:
@@ -71,22 +91,3 @@ def _plan(trial: Trial, cameras: list[str]) -> dict[str, list[tuple[float, str]]
     along = {c: abs(float(trial.rig.camera(c).cam_from_lab.rotation[2, 0])) for c in cameras}
     chosen = {min(along, key=lambda c: along[c]), max(along, key=lambda c: along[c])}
     return {c: moments for c in cameras if c in chosen}
-
-
-def _read_frames(path: Path, wanted: list[int]) -> dict[int, Any]:
-    """Decode some frames of a video, (H, W, 3) uint8 RGB by index."""
-    images: dict[int, Any] = {}
-    try:
-        with av.open(str(path)) as video:
-            for index, frame in enumerate(video.decode(video=0)):
-                if index in wanted:
-                    images[index] = frame.to_ndarray(format="rgb24")
-                if index >= max(wanted):
-                    break
-    except (av.error.FFmpegError, OSError) as fault:
-        raise FileError(
-            f"cannot be read as a video ({fault})",
-            where=str(path),
-            remedy="Check the file named in trial.toml, or leave video out.",
-        ) from fault
-    return images

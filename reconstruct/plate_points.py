@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from lab.checks import FloatArray
 from lab.errors import LabError
@@ -26,9 +27,9 @@ class CarriedPoints:
         segment_of: (K,) which segment carries each point.
         factor: (T, K, 3, 6) m: a point's error is its factor times six standard normal numbers
             that all points of its segment share in that frame; NaN where missing.
-        by_rig: (T, K, 3, Q) derivative by the rig's parameters.
+        by_rig: (T, K, 3, Q) derivative by the rig's parameters, the ties' part included.
         by_tie: (T, K, 3, 3) derivative of each point by its place on the segment.
-        tie_cov: (K, 3, 3) m^2 of that place, the same error in every frame.
+        tie_cov: (3 K, 3 K) m^2 of those places together, the same error in every frame.
         paths: The segments' poses.
     """
 
@@ -53,14 +54,22 @@ class CarriedPoints:
 
 
 def carry_landmarks(
-    rig: Rig, aligned: AlignedKeypoints, ties: Mapping[str, SegmentTie]
+    rig: Rig,
+    aligned: AlignedKeypoints,
+    ties: Mapping[str, SegmentTie],
+    tie_rig: Rig | None = None,
 ) -> CarriedPoints:
     """Find each segment's pose in every frame and carry its landmarks along.
+
+    Where the standing trial was seen by the same calibration, its error is the same in both: the
+    ties' derivative is added to that of the poses, so that what both share counts once. The
+    calibration's error in ties of another one is independent, and goes into the ties' covariance.
 
     Args:
         rig: The cameras.
         aligned: What they saw of the tags.
         ties: From the standing trial.
+        tie_rig: The rig of the standing trial; by default the same.
 
     Raises:
         LabError: When no segment carries a landmark.
@@ -77,21 +86,26 @@ def carry_landmarks(
     factor = np.empty((frames, len(names), 3, 6))
     by_rig = np.empty((frames, len(names), 3, size))
     by_tie = np.empty((frames, len(names), 3, 3))
-    tie_cov = np.empty((len(names), 3, 3))
+    same = tie_rig is None or tie_rig.sha256 == rig.sha256
+    tie_covs: list[FloatArray] = []
     paths: dict[str, RigidPath] = {}
     of: list[int] = []
     for s, (segment, tie) in enumerate(ties.items()):
         path = paths[segment] = solve_rigid(rig, select_points(aligned, tie.names), tie.points)
         root = _root(path.cov)
-        for name, place in tie.landmarks.items():
+        tie_covs.append(tie.cov)
+        if not same and tie_rig is not None and tie_rig.has_covariance:
+            tie_covs[-1] = tie.cov + tie.by_rig @ tie_rig.cov @ tie.by_rig.T
+        for i, place in enumerate(tie.landmarks.values()):
             k = len(of)
             of.append(s)
             by_pose = path.by_pose(place)
             xyz[:, k] = path.carry(place)
             factor[:, k] = by_pose @ root
             by_rig[:, k] = by_pose @ path.by_rig
+            if same:
+                by_rig[:, k] += path.rotation @ tie.by_rig[3 * i : 3 * i + 3]
             by_tie[:, k] = path.rotation
-            tie_cov[k] = tie.landmark_cov[name]
     cov = factor @ factor.swapaxes(-1, -2)
     return CarriedPoints(
         Points3D(tuple(names), aligned.t, xyz, cov),
@@ -100,7 +114,7 @@ def carry_landmarks(
         factor,
         by_rig,
         by_tie,
-        tie_cov,
+        np.asarray(block_diag(*tie_covs), np.float64),
         paths,
     )
 

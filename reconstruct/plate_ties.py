@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.spatial.transform import Rotation
 
 from lab.checks import FloatArray
@@ -25,6 +26,7 @@ _HALVES = ("_medial", "_lateral")
 _FEWEST_FRAMES = 3
 # How well the standing trial knows the plates of a segment against each other and the wand's tip.
 _FIT_M = 3e-4
+_STEP_M = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,55 @@ class SegmentTie:
     Attributes:
         names: M names of its tag points.
         points: (M, 3) m, in the segment's own frame (its origin amid the plates).
-        landmarks: By name, (3,) m in that frame.
-        landmark_cov: By name, (3, 3) m^2: an error that is the same in every frame.
+        landmarks: L by name, (3,) m in that frame.
+        cov: (3 L, 3 L) m^2 of them all, in their order: an error that is the same in every frame.
+        by_rig: (3 L, Q) their derivative by the parameters of the rig of the standing trial.
     """
 
     names: tuple[str, ...]
     points: FloatArray
     landmarks: Mapping[str, FloatArray]
-    landmark_cov: Mapping[str, FloatArray]
+    cov: FloatArray
+    by_rig: FloatArray
+
+    def sigma(self, landmark: str) -> float:
+        """Return the standard uncertainty of a landmark in each direction, m, their mean square."""
+        at = 3 * list(self.landmarks).index(landmark)
+        return float(np.sqrt(np.diagonal(self.cov)[at : at + 3].mean()))
+
+    def with_derived(
+        self,
+        names: Sequence[str],
+        function: Callable[[Mapping[str, FloatArray]], Sequence[FloatArray]],
+        sigma: float,
+    ) -> SegmentTie:
+        """Return the tie with further landmarks that follow from its own.
+
+        Args:
+            names: n of them.
+            function: From the tie's landmarks, by name, to the new ones, (3,) m each.
+            sigma: m in each direction, what the rule itself is off by on one person.
+        """
+        own = list(self.landmarks)
+        places = np.concatenate([self.landmarks[n] for n in own])
+
+        def derive(flat: FloatArray) -> FloatArray:
+            return np.concatenate(function(dict(zip(own, flat.reshape(-1, 3), strict=True))))
+
+        value = derive(places)
+        step = _STEP_M * np.eye(len(places))
+        jacobian = np.stack(
+            [(derive(places + d) - derive(places - d)) / (2 * _STEP_M) for d in step], axis=-1
+        )
+        both = np.concatenate([np.eye(len(places)), jacobian])
+        own_error = np.zeros((len(both),) * 2)
+        own_error[len(places) :, len(places) :] = sigma**2 * np.eye(len(value))
+        return replace(
+            self,
+            landmarks={**self.landmarks, **dict(zip(names, value.reshape(-1, 3), strict=True))},
+            cov=both @ self.cov @ both.T + own_error,
+            by_rig=both @ self.by_rig,
+        )
 
 
 def select_points(aligned: AlignedKeypoints, names: Sequence[str]) -> AlignedKeypoints:
@@ -106,7 +149,8 @@ def tie_by_wand(
 
     Each landmark's covariance holds the finding of the landmark under the skin
     (`pointing_sigma`, by far the largest part), and the noise of wand and plates over the frames
-    of its pointing. It is the same in every frame of every trial with these plates on.
+    of its pointing. It is the same in every frame of every trial with these plates on. What the
+    calibration's error does to it is its derivative by the rig.
 
     Args:
         rig: The cameras.
@@ -137,6 +181,7 @@ def tie_by_wand(
         path = solve_rigid(rig, select_points(aligned, names), points)
         found: dict[str, FloatArray] = {}
         covs: dict[str, FloatArray] = {}
+        by_rig: dict[str, FloatArray] = {}
         for pointing in wanted:
             during = (aligned.t >= pointing.begin) & (aligned.t <= pointing.end)
             both = during & (path.status == GOOD) & (tip.status == GOOD)
@@ -157,15 +202,24 @@ def tie_by_wand(
             found[pointing.landmark] = middle
             # The frames see the same tags from the same side: their misfit does not average out.
             covs[pointing.landmark] = noise.mean(0) + (pointing_sigma**2 + _FIT_M**2) * np.eye(3)
-        ties[segment] = SegmentTie(names, points, *_middles(found, covs))
+            apart = tip.by_pose(plates.wand_tip)[both] @ tip.by_rig[both]
+            apart -= by_pose @ path.by_rig[both]
+            by_rig[pointing.landmark] = (turn.swapaxes(1, 2) @ apart).mean(0)
+        ties[segment] = _tie(names, points, found, covs, by_rig)
     return ties
 
 
-def _middles(
-    found: Mapping[str, FloatArray], covs: Mapping[str, FloatArray]
-) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-    """Return the landmarks, the middle where both sides of a joint were pointed at."""
-    points, cov = {}, {}
+def _tie(
+    names: tuple[str, ...],
+    points: FloatArray,
+    found: Mapping[str, FloatArray],
+    covs: Mapping[str, FloatArray],
+    by_rig: Mapping[str, FloatArray],
+) -> SegmentTie:
+    """Return the tie, with the middle where both sides of a joint were pointed at."""
+    landmarks: dict[str, FloatArray] = {}
+    joint_cov: list[FloatArray] = []
+    joint_by_rig: list[FloatArray] = []
     for name in dict.fromkeys(_without_half(n) for n in found):
         halves = [name + half for half in _HALVES if name + half in found]
         if name not in found and len(halves) < len(_HALVES):
@@ -175,9 +229,16 @@ def _middles(
                 remedy="Point at both sides of the joint.",
             )
         parts = [name] if name in found else halves
-        points[name] = np.mean([found[p] for p in parts], axis=0)
-        cov[name] = np.sum([covs[p] for p in parts], axis=0) / len(parts) ** 2
-    return points, cov
+        landmarks[name] = np.mean([found[p] for p in parts], axis=0)
+        joint_cov.append(np.sum([covs[p] for p in parts], axis=0) / len(parts) ** 2)
+        joint_by_rig.append(np.mean([by_rig[p] for p in parts], axis=0))
+    return SegmentTie(
+        names,
+        points,
+        landmarks,
+        np.asarray(block_diag(*joint_cov), np.float64),
+        np.concatenate(joint_by_rig),
+    )
 
 
 def join_plates(

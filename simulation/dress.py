@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lab.checks import FloatArray
 from lab.plates import WAND, Plate, PlateSet
 from simulation.rotations import rotate, rotation_x, rotation_y, rotation_z
-from simulation.segments import segment_frames
+from simulation.segments import frames_of_points
 from simulation.walker import Walker
 
 _NOMINAL_HEIGHT = 1.75
@@ -51,6 +51,15 @@ class Scene:
     limb_radii: FloatArray
     limb_greys: FloatArray
 
+    def at(self, instants: slice) -> Scene:
+        """Return some of the instants."""
+        return replace(
+            self,
+            tag_axes=self.tag_axes[instants],
+            tag_centres=self.tag_centres[instants],
+            limb_ends=self.limb_ends[instants],
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dressed:
@@ -71,7 +80,10 @@ class Dressed:
 
     def plate_poses(self, t: FloatArray) -> dict[str, tuple[FloatArray, FloatArray]]:
         """Return the true pose lab_from_plate of each plate at times (T,) s, by its name."""
-        frames = segment_frames(self.walker, t)
+        return self._poses(t, self.walker.points(t))
+
+    def _poses(self, t: FloatArray, xyz: FloatArray) -> dict[str, tuple[FloatArray, FloatArray]]:
+        frames = frames_of_points(self.walker, xyz)
         poses = {}
         for plate in self.plates.plates:
             if plate.segment == WAND:
@@ -85,7 +97,8 @@ class Dressed:
 
     def scene(self, t: FloatArray) -> Scene:
         """Return where everything is at times (S,) s."""
-        poses = self.plate_poses(t)
+        xyz = self.walker.points(t)
+        poses = self._poses(t, xyz)
         axes, centres = [], []
         for plate in self.plates.plates:
             for tag in plate.tags:
@@ -96,7 +109,6 @@ class Dressed:
                 rotation, origin = poses[plate.name]
                 axes.append(rotation @ tag.plate_from_tag[:, :3])
                 centres.append(origin + rotate(rotation, tag.plate_from_tag[:, 3]))
-        xyz = self.walker.points(t)
         names = self.walker.names
         ends = [
             np.stack([xyz[:, names.index(a)], xyz[:, names.index(b)]], axis=1)

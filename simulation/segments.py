@@ -16,7 +16,11 @@ def segment_frames(walker: Walker, t: FloatArray) -> dict[str, tuple[FloatArray,
     trunk, the upper joint of thigh and shank, the heel of a foot. The axes come from the walker's
     points: a leg bends in one plane, whose normal is the hinge of its knee.
     """
-    xyz = walker.points(t)
+    return frames_of_points(walker, walker.points(t))
+
+
+def frames_of_points(walker: Walker, xyz: FloatArray) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Return the same from the walker's points (T, K, 3) m."""
     at = {name: xyz[:, i] for i, name in enumerate(walker.names)}
     hips = (at["left_hip"] + at["right_hip"]) / 2
     left = unit(at["left_asis"] - at["right_asis"])

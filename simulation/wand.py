@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ class PointingWand:
     """The wand's pose over time.
 
     Attributes:
-        begins: Start of each pointing, s, in the order of `LANDMARKS`.
+        begins: Start of each pointing, s, in the order of the names.
         hold: How long the tip stays, s.
         tips: (n, 3) m, where the tip is, the assistant's error included.
         rotations: (n, 3, 3) lab_from_plate.
@@ -83,8 +83,9 @@ def point_at_landmarks(
     each: float,
     hold: float,
     sigma: float,
+    names: Sequence[str] = LANDMARKS,
 ) -> PointingWand:
-    """Point at every landmark in turn.
+    """Point at landmarks in turn.
 
     Args:
         walker: Who stands.
@@ -94,10 +95,11 @@ def point_at_landmarks(
         each: s from one pointing to the next.
         hold: s for which the tip stays.
         sigma: m in each direction, of the tip to the true landmark.
+        names: Of `LANDMARKS`.
     """
-    begins = np.asarray(begin + each * np.arange(len(LANDMARKS)), np.float64)
+    begins = np.asarray(begin + each * np.arange(len(names)), np.float64)
     tips, rotations = [], []
-    for start, name in zip(begins, LANDMARKS, strict=True):
+    for start, name in zip(begins, names, strict=True):
         t = np.array([start + hold / 2])
         side, _, part = name.partition("_")
         segment, way = _APPROACH[part]

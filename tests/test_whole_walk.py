@@ -22,7 +22,7 @@ from simulation.truth import true_measures
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
-    status = main(["demo", "--out", str(folder)])
+    status = main(["demo", "--quick", "--out", str(folder)])
     return folder, status
 
 

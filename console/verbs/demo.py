@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from console.demonstration import run_demo
-from console.progress import steps
+from console.progress import steps_and_counts
 from console.results import measure_result, trial_result
 from console.tables import show_truth
 from console.terminal import FAILED, out, write_json
@@ -23,22 +23,35 @@ def demo(
         str, typer.Option(help="run (on a treadmill) or walk (overground).")
     ] = "run",
     seed: Annotated[int, typer.Option(help="Another number is another person.")] = 1,
-    noise_px: Annotated[float, typer.Option(help="Noise of the keypoints, px.")] = 1.0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Begin with keypoints, not with images of the person.")
+    ] = False,
+    noise_px: Annotated[float, typer.Option(help="Noise of the keypoints of --quick, px.")] = 1.0,
     json: AsJson = False,
 ) -> int:
-    """Calibrate, capture, reconstruct and report in a simulated lab, beside the truth."""
-    with steps(
+    """Calibrate, film, reconstruct and report in a simulated lab, beside the truth.
+
+    From pixels to the page: a person with tag plates on is rendered into every camera's images.
+    """
+    with steps_and_counts(
         ("filming the board", "finding the board", "calibrating", "filming the person",
-         "standing trial", "trial", "report")
-    ) as progress:  # fmt: skip
+         "processing", "report")
+    ) as (progress, progress_of_frames):  # fmt: skip
         result = run_demo(
-            out_folder, activity=activity, seed=seed, noise_px=noise_px, progress=progress
+            out_folder,
+            activity=activity,
+            seed=seed,
+            quick=quick,
+            noise_px=noise_px,
+            progress=progress,
+            progress_of_frames=progress_of_frames,
         )
     if json:
         answer = trial_result(result.trial, result.record, result.report)
         answer["passed"] = not result.failures
         answer["failures"] = list(result.failures)
         answer["rig"] = str(result.rig)
+        answer["views"] = [str(path) for path in result.views]
         answer["measures"] = [
             measure_result(m)
             | {
@@ -58,4 +71,6 @@ def demo(
         out.print(
             f"record  {result.record}\nreport  {result.report}\nrig     {result.rig}", markup=False
         )
+        if result.views:
+            out.print(f"views   {result.views[0].parent}", markup=False)
     return FAILED if result.failures else 0

@@ -15,7 +15,9 @@ _NEEDED = {
     "ezc3d": "ezc3d",
     "h5py": "h5py",
     "msgspec": "msgspec",
+    "numba": "numba",
     "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
     "scipy": "scipy",
     "typst": "typst",
 }
