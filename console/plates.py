@@ -20,6 +20,7 @@ from lab.plates import WAND, PlateSet
 from lab.rig import Rig
 from reconstruct.associate import AlignedKeypoints
 from reconstruct.plate_points import CarriedPoints
+from reconstruct.plate_standing import Stature, tie_by_standing
 from reconstruct.plate_ties import Pointing, SegmentTie, tie_by_wand
 from reconstruct.rigid import CONTRADICTED, GOOD
 
@@ -59,36 +60,53 @@ def plates_hash(plates: PlateSet) -> str:
 
 
 def tie_plates(
-    rig: Rig, aligned: AlignedKeypoints, plates: PlateSet, table: TieTable, where: Path
+    rig: Rig,
+    aligned: AlignedKeypoints,
+    plates: PlateSet,
+    table: TieTable,
+    subject: Mapping[str, float],
+    where: Path,
 ) -> Ties:
-    """Tie plates to landmarks by what the wand pointed at, and hip joint centres by regression.
+    """Tie plates to landmarks by wand or standing pose, and hip joint centres by regression.
 
     Args:
         rig: The cameras.
         aligned: What they saw of the tags in the standing trial.
         plates: What is worn.
         table: The [tie] section.
+        subject: The person's measures by the keys of trial.toml.
         where: The trial folder.
 
     Raises:
         LabError: When a landmark of the pelvis is missing, one is too far from its plates, or as
-            of `tie_by_wand`.
+            of `tie_by_wand` and `tie_by_standing`.
     """
     at = str(where / TRIAL_FILE)
-    missing = [n for n in _PELVIS if n not in {p.landmark for p in table.pointing}]
-    if missing:
-        raise LabError(
-            f"[tie] does not point at {', '.join(missing)}",
-            where=at,
-            remedy="Point at both ASIS and both PSIS: the pelvis and the hips come from them.",
+    if table.by == "standing":
+        width = subject.get("inter_asis_distance_mm")
+        segments = tie_by_standing(
+            rig,
+            aligned,
+            plates,
+            Stature(subject["height_m"], None if width is None else width / _MM),
+            turn_sigma=float(np.deg2rad(table.turn_sigma_deg)),
+            shift_sigma=table.sigma_mm / _MM,
         )
-    segments = tie_by_wand(
-        rig,
-        aligned,
-        plates,
-        [Pointing(p.landmark, p.begin, p.end) for p in table.pointing],
-        pointing_sigma=table.sigma_mm / _MM,
-    )
+    else:
+        missing = [n for n in _PELVIS if n not in {p.landmark for p in table.pointing}]
+        if missing:
+            raise LabError(
+                f"[tie] does not point at {', '.join(missing)}",
+                where=at,
+                remedy="Point at both ASIS and both PSIS: the pelvis and the hips come from them.",
+            )
+        segments = tie_by_wand(
+            rig,
+            aligned,
+            plates,
+            [Pointing(p.landmark, p.begin, p.end) for p in table.pointing],
+            pointing_sigma=table.sigma_mm / _MM,
+        )
     for segment, tie in segments.items():
         for name, place in tie.landmarks.items():
             if np.linalg.norm(place) > _FURTHEST_M:
@@ -98,10 +116,16 @@ def tie_plates(
                     where=at,
                     remedy="Check which landmark the wand was held on at these times.",
                 )
+    if "pelvis" not in segments:
+        raise LabError(
+            "these plates have none on the pelvis",
+            where=plates.name,
+            remedy="Add one to the plates file (see gait-ring).",
+        )
     segments["pelvis"] = segments["pelvis"].with_derived(
         _HIPS, _hips_of_pelvis, table.hip_sigma_mm / _MM
     )
-    text = _text(segments, rig, plates)
+    text = _text(segments, rig, plates, table.by)
     return Ties(segments, rig, plates_hash(plates), text)
 
 
@@ -117,10 +141,11 @@ def write_tie(ties: Ties, folder: Path) -> Path:
     return path
 
 
-def _text(segments: Mapping[str, SegmentTie], rig: Rig, plates: PlateSet) -> str:
+def _text(segments: Mapping[str, SegmentTie], rig: Rig, plates: PlateSet, by: str) -> str:
     """Return the tie as TOML: places in the frame of each segment's plates."""
     lines = [
         "# How the plates are tied to the body: written by gaitlab, read by nobody but people.",
+        f'by = "{by}"',
         f'plates = "{plates.name}"',
         f'plates_sha256 = "{plates_hash(plates)}"',
         f'rig_sha256 = "{rig.sha256}"',

@@ -179,7 +179,7 @@ def _from_plates(
         )
     aligned = align(keypoints)
     if settings.tie is not None:
-        ties = tie_plates(rig, aligned, plates, settings.tie, folder)
+        ties = tie_plates(rig, aligned, plates, settings.tie, settings.subject, folder)
         write_tie(ties, folder)
     ties = check_ties(ties, plates, folder)
     carried = carry_landmarks(rig, aligned, ties.segments, ties.rig)

@@ -133,7 +133,10 @@ class TieTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The [tie] section of a standing trial: where the landmarks are among the plates.
 
     Attributes:
-        sigma_mm: In each direction, of the wand's tip to the true landmark.
+        by: "wand", or "standing": by the standing pose alone.
+        sigma_mm: In each direction, of the wand's tip to the true landmark; by the standing pose,
+            of each segment as taken to the true one.
+        turn_sigma_deg: By the standing pose, about each axis, likewise.
         hip_sigma_mm: In each direction, of the regression of hip joint centres on this person.
             By default what Mantovani et al., Gait Posture 44:48 (2016), found against computed
             tomography: 12.3 mm with a standard deviation of 5.9 mm in space.
@@ -141,6 +144,8 @@ class TieTable(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """
 
     sigma_mm: float
+    by: str = "wand"
+    turn_sigma_deg: float = 5.0
     hip_sigma_mm: float = 7.9
     pointing: tuple[PointingTable, ...] = ()
 
@@ -299,6 +304,20 @@ def _check_tie(settings: TrialSettings, where: str) -> None:
             where=where,
             remedy="Give the standard deviation of a landmark in each direction, in mm.",
         )
+    if tie.by not in ("wand", "standing") or not 0 <= tie.turn_sigma_deg < 45:
+        raise LabError(
+            f'[tie] by = "{tie.by}", turn_sigma_deg = {tie.turn_sigma_deg:g}',
+            where=where,
+            remedy='Write by = "wand" or by = "standing", and turn_sigma_deg between 0 and 45.',
+        )
+    if tie.by == "standing":
+        if tie.pointing or "height_m" not in settings.subject:
+            raise LabError(
+                "[tie] by the standing pose needs height_m under [subject], and no pointing",
+                where=where,
+                remedy="Give the person's height in m, and inter_asis_distance_mm where known.",
+            )
+        return
     if not tie.pointing:
         raise LabError(
             "[tie] has no pointing",
