@@ -16,7 +16,7 @@ from lab.errors import FileError
 from lab.plates import TAG_POINT
 from lab.trial import Trial
 from reconstruct.skeletons import load_skeleton
-from report.stills import draw_skeleton
+from report.stills import crop_to_person, draw_skeleton
 
 _FOUND_RGB = (46, 125, 79)
 _SHIFT = 4
@@ -51,6 +51,7 @@ def write_views(
         view = trial.rig.camera(keypoints.camera)
         picture = draw_skeleton(image, view, trial.smoothed.xyz[at], trial.smoothed.names, bones)
         picture = draw_tags(picture, keypoints.names, keypoints.xy_px[row])
+        picture = crop_to_person(picture, view, trial.smoothed.xyz[at], aspect=1.0)
         good, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         path = into / f"{keypoints.camera}.png"
         if not good:

@@ -99,7 +99,7 @@ def lay_out(
             remedy=f"Choose one of {', '.join(PAPERS)}.",
         )
     upright = PAPERS[paper.lower()]
-    fitting = [p for p in (upright, upright[::-1]) if all(_fits(q, p) for q in pieces)]
+    fitting = [p for p in (upright, (upright[1], upright[0])) if all(_fits(q, p) for q in pieces)]
     if not fitting:
         widest = max(pieces, key=lambda p: max(p.size_mm))
         raise LabError(

@@ -233,8 +233,14 @@ def _sure(trial: Trial, measures: list[Measure]) -> str:
         if low == high
         else (f"{PLUS_MINUS} {low}\u00b0 to {PLUS_MINUS} {high}\u00b0")
     )
+    landmarks = (
+        " the finding of landmarks on the body,"
+        if "landmark_sigma_most_mm" in trial.quality
+        else ""
+    )
     holds = (
-        "It holds the noise of the cameras, their calibration and the direction of gravity."
+        f"It holds the noise of the cameras,{landmarks} their calibration and the direction of "
+        "gravity."
         if calibration_known(trial)
         else f"It is an {WITHOUT_CALIBRATION}: how well the cameras were calibrated is not known."
     )
