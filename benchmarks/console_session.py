@@ -222,9 +222,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--short", action="store_true", help="one trial, few pictures to render")
     given = parser.parse_args()
     os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
-    found = session(given.lab, DemoSet(), given.trials, given.seconds, given.pictures, given.dark)
+    made = DemoSet()
+    if given.short:
+        made, given.trials, given.seconds = DemoSet(poses=30, hold_s=0.2, strides=3), 1, 5.0
+    found = session(given.lab, made, given.trials, given.seconds, given.pictures, given.dark)
     print(f"longest time the window was kept waiting: {1e3 * found['longest_gap_s']:.0f} ms")
 
 

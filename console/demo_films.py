@@ -80,7 +80,7 @@ class DemoSet:
     """
 
     cameras: int = 4
-    size_px: tuple[int, int] = (640, 360)
+    size_px: tuple[int, int] = (960, 540)
     poses: int = 48
     hold_s: float = 0.25
     strides: int = 6

@@ -167,7 +167,9 @@ def _run_job(job: Job) -> None:
         job.result = {}
     job.share = None
     failed = job.result.get("error")
-    if status not in _BY_STATUS or failed:
+    # A verb that is done, refused or not, has printed its result.
+    broken = status in (0, 1) and not job.result
+    if status not in _BY_STATUS or failed or broken:
         job.error = _sentence(failed) or " ".join(said[-3:]) or f"it ended with {status}"
         job.state = FAILED
     else:

@@ -277,3 +277,16 @@ def test_work_that_is_killed_is_said_to_have_failed():
     assert job.wait(60)
     assert job.state == FAILED
     jobs.close()
+
+
+def test_work_that_breaks_down_is_not_taken_for_refused(monkeypatch, tmp_path):
+    """A program that cannot even begin ends with the status of a refusal, but without a result."""
+    (tmp_path / "console").mkdir()
+    (tmp_path / "console" / "__init__.py").write_text("raise SystemError('torn')\n")
+    monkeypatch.chdir(tmp_path)
+    jobs = Jobs()
+    job = jobs.add(("doctor",), "d")
+    assert job.wait(60)
+    assert job.state == FAILED
+    assert "torn" in job.error
+    jobs.close()
