@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from capture.control import Describe, Description
+from capture.discovery import read_nodes
 from capture.index import read_index
+from capture.link import NodeLink
 from console.demo_films import (
     BOARD_TOML,
     EXPOSURE_S,
@@ -64,15 +69,19 @@ class DemoCell:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._scene_file = self._folder / "scene"
         self._processes: list[subprocess.Popen[str]] = []
+        self._adopted: list[int] = []
         self.play(NOBODY)
         self._write_lab()
 
     def start(self) -> None:
-        """Start the nodes and write nodes.toml.
+        """Start the nodes and write nodes.toml; those of a console that was killed go on.
 
         Raises:
             LabError: When one does not come up.
         """
+        self._adopted = self._find_running()
+        if self._adopted:
+            return
         epoch_ns = time.monotonic_ns()
         lines = ["# Written by the demo anew at each start."]
         for number, camera in enumerate(self.room.cameras):
@@ -117,7 +126,25 @@ class DemoCell:
                 process.wait(5)
             if process.stdout is not None:
                 process.stdout.close()
-        self._processes = []
+        for process in self._adopted:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
+        self._processes, self._adopted = [], []
+
+    def _find_running(self) -> list[int]:
+        """Return the processes of the nodes that an earlier console left, if all are there."""
+        path = self.lab / NODES_FILE
+        wanted = {c.name for c in self.room.cameras}
+        found: dict[str, int] = {}
+        for name, place in (read_nodes(path) if path.is_file() else {}).items():
+            try:
+                with NodeLink(f"tcp://{place.host}:{place.port}", timeout_s=1.0) as link:
+                    described = link.ask(Describe(), Description)
+            except LabError:
+                return []
+            if described.node == name and all(c.driver == DRIVER for c in described.cameras):
+                found |= {c.camera: described.process for c in described.cameras}
+        return list(found.values()) if set(found) == wanted else []
 
     def see(self, take: Path) -> None:
         """Do a detector's work on a take: what it would have found at each recorded frame.
