@@ -15,7 +15,7 @@ import msgspec
 
 from capture.discovery import NodePlace, find_nodes, read_nodes
 from console.calibrating import FLOOR, MOVED, RigState, relative_rig, solve_verb
-from console.capture_run import CLOSED, FAULT, CaptureRun
+from console.capture_run import CLOSED, FAULT, READY, CaptureRun
 from console.capturing import node_addresses
 from console.cell import Cell
 from console.checks import Check, check_capture
@@ -227,6 +227,9 @@ class Desk:
 
     def process_new(self) -> None:
         """Process what was recorded and is not yet processed, of the open session."""
+        # While a take is fetched it is not whole yet.
+        if self.run is None or self.run.look().state != READY:
+            return
         session = self.session
         for take in session.takes if session else ():
             new = take.kind == "trial" and take.state == "recorded"

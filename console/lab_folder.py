@@ -149,7 +149,7 @@ def take_state(folder: Path) -> TakeState:
         settings = read_settings(folder)[0]
     except LabError as error:
         return TakeState(folder, "trial", "damaged", (str(error),), figures, lost)
-    kind = "static" if folder.name == "static" or folder.name == "standing" else "trial"
+    kind = "static" if folder.name.startswith(("static", "standing")) else "trial"
     if (folder / LEFT_OUT).is_file():
         reason = (folder / LEFT_OUT).read_text(encoding="utf-8", errors="replace").strip()
         return TakeState(folder, kind, "left out", (reason,), figures, lost, settings)
