@@ -46,8 +46,9 @@ class Window(QMainWindow):
         self.desk, self._dark = desk, dark
         self._settings = QSettings("gaitlab", "console")
         self._heard = ""
-        self.longest_gap_s = 0.0
-        self._beat = time.perf_counter()
+        # How long nothing could be drawn, and how much of that this thread itself had to do.
+        self.longest_gap_s = self.busiest_s = 0.0
+        self._beat, self._spent = time.perf_counter(), time.thread_time()
         self.setWindowTitle(f"{say('title')}  {desk.settings.name or desk.lab.name}")
         self._build("rig")
         self._draw_timer, self._refresh_timer = QTimer(self), QTimer(self)
@@ -158,9 +159,10 @@ class Window(QMainWindow):
         self._foot.setToolTip(words)
 
     def _draw(self) -> None:
-        now = time.perf_counter()
+        now, spent = time.perf_counter(), time.thread_time()
         self.longest_gap_s = max(self.longest_gap_s, now - self._beat - _DRAW_MS / 1000)
-        self._beat = now
+        self.busiest_s = max(self.busiest_s, spent - self._spent)
+        self._beat, self._spent = now, spent
         self.page.draw(self.desk.cell.look())
 
     def _refresh(self) -> None:
