@@ -70,7 +70,8 @@ TEXTS = {
     "cal.refused.more": "This rig cannot be used for patients. What to mend:",
     "cal.notes": "To note:",
     "cal.failed": "✗ Not solved",
-    "cal.no.nodes": "No camera runs. Go to Rig first.",
+    "cal.no.nodes": "No camera runs.",
+    "cal.go.rig": "Go to Rig",
     "cal.figure.board": "A length of the board is right within",
     "cal.figure.patient": "A point at the patient is right within",
     "cal.figure.pixels": "Held-out residual",
@@ -159,6 +160,7 @@ TEXTS = {
     "rep.page": "Page {n} of {all}",
     # Patients
     "pat.search": "Code or name",
+    "pat.find": "Search",
     "pat.new": "New patient",
     "pat.code": "Code",
     "pat.name": "Name (kept here only)",

@@ -225,7 +225,7 @@ class CalibratePage(Page):
             hint = say("cal.hint.begin")
             enabled = bool(self._views)
             if not enabled:
-                hint = say("cal.no.nodes")
+                hint, other = say("cal.no.nodes"), say("cal.go.rig")
             if run is not None and run.state == FAULT:
                 hint = run.fault
         elif state == "ready":
@@ -374,6 +374,9 @@ class CalibratePage(Page):
         self.desk.record(kind)
 
     def _go_other(self) -> None:
+        if self._state == "idle":
+            self.go("rig")
+            return
         if self._making is None:
             return
         if self._state == "solving":

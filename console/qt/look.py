@@ -154,6 +154,7 @@ QWidget[role="rail"], QWidget[role="rail"] QLabel {{ background: {p.panel}; }}
 QWidget[role="strip"], QWidget[role="strip"] QLabel {{ background: {p.panel}; }}
 QLineEdit, QComboBox, QDoubleSpinBox {{ border: 1px solid {p.hair}; border-radius: {px(4)}px;
   padding: {px(5)}px {px(8)}px; background: {p.ground}; min-height: {px(20)}px; }}
+QDoubleSpinBox QLineEdit {{ border: none; padding: 0; min-height: 0; }}
 QComboBox::drop-down {{ border: none; width: {px(20)}px; }}
 QComboBox::down-arrow {{ image: url("{arrow}"); width: {px(10)}px; height: {px(6)}px;
   margin-right: {px(8)}px; }}

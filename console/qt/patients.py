@@ -47,7 +47,7 @@ class Patients(QDialog):
         self._fault.setVisible(False)
         self.setLayout(
             column(
-                row(self._text, button(say("patients"), self._search, name="search patients"),
+                row(self._text, button(say("pat.find"), self._search, name="search patients"),
                     button(say("pat.rebuild"), self._rebuild, name="rebuild")),
                 self._table, row(button(say("pat.choose"), self._choose, "next", "choose"), None),
                 4, rule(), 4, label(say("pat.new"), "head"),

@@ -148,6 +148,8 @@ class ReviewPage(Page):
             if takes:
                 self._load()
         self._stack.setCurrentIndex(1 if self._review is not None else 0)
+        for widget in (self._trial, self._camera, self._raw):
+            widget.setVisible(self._review is not None)
 
     def _load(self) -> None:
         folder = self._trial.currentData()
