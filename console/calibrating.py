@@ -126,7 +126,10 @@ def solve_verb(folder: Path, board: Path) -> tuple[str, ...]:
 
 
 def thin_times(times: Path, into: Path, rate_hz: float) -> int:
-    """Keep of a times file, of every camera, the frame nearest to each instant of a common grid.
+    """Keep of a times file a few frames a second, of every camera those of the same instants.
+
+    The first camera's frames nearest to a grid are kept, and of the others those nearest to them:
+    so that cameras with a common shutter keep the very frames that were exposed together.
 
     Returns:
         How many instants are kept.
@@ -147,12 +150,14 @@ def thin_times(times: Path, into: Path, rate_hz: float) -> int:
     last = min(r[-1][1] for r in rows.values())
     grid = np.arange(first, last, 1.0 / rate_hz)
     kept = ["camera,frame,t"]
+    lead = np.array([x for _, x in next(iter(rows.values()))])
+    instants = lead[sorted({int(np.abs(lead - g).argmin()) for g in grid})]
     for camera, frames in rows.items():
         t = np.array([x for _, x in frames])
-        nearest = sorted({int(np.abs(t - g).argmin()) for g in grid})
+        nearest = sorted({int(np.abs(t - at).argmin()) for at in instants})
         kept += [f"{camera},{frames[i][0]},{frames[i][1]:.9f}" for i in nearest]
     write_atomically(into, ("\n".join(kept) + "\n").encode())
-    return len(grid)
+    return len(instants)
 
 
 def uncertainty_at_patient_mm(rig: Rig, at: tuple[float, float, float] = (0.0, 0.0, 0.95)) -> float:
