@@ -29,7 +29,7 @@ from console.demo_cell import DemoCell
 from console.demo_films import DemoSet
 from console.desk import Desk
 lab = Path(sys.argv[1])
-desk = Desk(lab, DemoCell(lab, DemoSet(poses=30, hold_s=0.2, strides=3)))
+desk = Desk(lab, DemoCell(lab, DemoSet()))
 desk.begin_session("P999", "run", 3.0)
 def until(state, seconds=60.0):
     end = time.monotonic() + seconds
@@ -85,7 +85,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lab", type=Path, required=True)
     given = parser.parse_args()
-    cell = DemoCell(given.lab, DemoSet(poses=30, hold_s=0.2, strides=3))
+    cell = DemoCell(given.lab, DemoSet())
     cell.start()
     cell.play("running")
     try:

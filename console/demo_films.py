@@ -81,9 +81,9 @@ class DemoSet:
 
     cameras: int = 4
     size_px: tuple[int, int] = (960, 540)
-    poses: int = 48
-    hold_s: float = 0.25
-    strides: int = 6
+    poses: int = 60
+    hold_s: float = 0.17
+    strides: int = 3
     frames_a_stride: int = 36
 
     @property
@@ -219,7 +219,7 @@ def _images(made: DemoSet, room: Rig, scene: str, index: int) -> Iterator[Any]:
     if scene == BOARD:
         # The same path for every camera.
         path = np.random.default_rng(11)
-        volume = ((-0.8, 0.8), (-0.7, 0.7), (0.4, 1.6))
+        volume = ((-1.0, 1.0), (-1.0, 1.0), (0.3, 1.7))
         poses = board_path(made.poses, volume, room.cameras, _BOARD.size_m, path)
     for pose in poses:
         yield render_plane(
