@@ -7,7 +7,6 @@ from pathlib import Path
 
 from PySide6.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
     QGridLayout,
     QLineEdit,
     QStackedLayout,
@@ -26,7 +25,9 @@ from console.qt.camera_view import CameraView
 from console.qt.look import HEAD, Look
 from console.qt.page import Page
 from console.qt.parts import (
+    CheckLine,
     MarkLabel,
+    NumberField,
     boxed,
     button,
     column,
@@ -60,9 +61,7 @@ class CapturePage(Page):
         self._stack = QStackedLayout()
         self._stack.addWidget(self._form_panel())
         self._stack.addWidget(self._session_panel())
-        self._lines = [MarkLabel(HEAD) for _ in range(5)]
-        for i, line in enumerate(self._lines):
-            line.setObjectName(f"check {i}")
+        self._lines = [CheckLine(HEAD, f"check {i}") for i in range(5)]
         checks = QWidget()
         checks.setFixedWidth(Look.px(310))
         self._list = QVBoxLayout()
@@ -97,14 +96,9 @@ class CapturePage(Page):
         self._activity.setObjectName("activity")
         self._activity.addItem(say("cap.run"), "run")
         self._activity.addItem(say("cap.walk"), "walk")
-        self._speed = QDoubleSpinBox()
-        self._speed.setObjectName("speed")
-        self._speed.setRange(0.0, 12.0)
-        self._speed.setSingleStep(0.1)
-        self._speed.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self._speed.setDecimals(2)
-        self._speed.setSpecialValueText(say("cap.overground"))
-        self._speed.setValue(3.0)
+        self._speed = NumberField(0.1, 12.0, 2, "speed")
+        self._speed.setPlaceholderText(say("cap.overground"))
+        self._speed.set_value(3.0)
         for field in (self._patient, self._activity, self._speed):
             field.setFixedWidth(Look.px(220))
             field.setFont(Look.font(HEAD))
@@ -155,7 +149,7 @@ class CapturePage(Page):
         self._checks = list(self.desk.checks())
         self._ready = ready(self._checks)
         for line, check in zip(self._lines, self._checks, strict=True):
-            line.show_mark(check.mark, f"{check.about}\n     {check.words}")
+            line.show_check(check.mark, check.about, check.words)
         run = self.desk.run if not self.desk.is_rig_run else None
         state = run.look() if run is not None else None
         names = [c.name for c in cell.cameras]
@@ -257,10 +251,13 @@ class CapturePage(Page):
         self._patient.setText(code)
 
     def _begin(self) -> None:
-        speed = self._speed.value()
+        if self._speed.text() and self._speed.value() is None:
+            self.tell(BAD, say("cap.speed.wrong"))
+            self._speed.setFocus()
+            return
         try:
             self.desk.begin_session(
-                self._patient.text().strip(), self._activity.currentData(), speed or None
+                self._patient.text().strip(), self._activity.currentData(), self._speed.value()
             )
         except LabError as error:
             self.tell(BAD, str(error))
@@ -276,7 +273,7 @@ class CapturePage(Page):
             return
         folder, patient, activity = self._waiting
         try:
-            self.desk.begin_session(patient, activity or "run", self._speed.value() or None, folder)
+            self.desk.begin_session(patient, activity or "run", self._speed.value(), folder)
         except LabError as error:
             self.tell(BAD, str(error))
 

@@ -129,7 +129,7 @@ QFrame[role="rule"] {{ background: {p.hair}; max-height: 1px; min-height: 1px; b
 QPushButton {{ border: 1px solid {p.hair}; border-radius: {px(4)}px; background: {p.ground};
   padding: {px(6)}px {px(14)}px; min-height: {px(20)}px; }}
 QPushButton:hover {{ border-color: {p.quiet}; }}
-QPushButton:focus, QLineEdit:focus, QComboBox:focus, QDoubleSpinBox:focus, QTableWidget:focus,
+QPushButton:focus, QLineEdit:focus, QComboBox:focus, QTableWidget:focus,
 QListWidget:focus {{ border: 2px solid {p.accent}; }}
 QPushButton:disabled {{ color: {p.quiet}; background: {p.panel}; }}
 QPushButton[role="next"] {{ background: {p.accent}; color: {p.on_accent}; border: none;
@@ -152,9 +152,8 @@ QPushButton[role="plain"]:focus {{ text-decoration: underline; }}
 QPushButton[role="scene"]:checked {{ background: {p.ink}; color: {p.ground}; }}
 QWidget[role="rail"], QWidget[role="rail"] QLabel {{ background: {p.panel}; }}
 QWidget[role="strip"], QWidget[role="strip"] QLabel {{ background: {p.panel}; }}
-QLineEdit, QComboBox, QDoubleSpinBox {{ border: 1px solid {p.hair}; border-radius: {px(4)}px;
+QLineEdit, QComboBox {{ border: 1px solid {p.hair}; border-radius: {px(4)}px;
   padding: {px(5)}px {px(8)}px; background: {p.ground}; min-height: {px(20)}px; }}
-QDoubleSpinBox QLineEdit {{ border: none; padding: 0; min-height: 0; }}
 QComboBox::drop-down {{ border: none; width: {px(20)}px; }}
 QComboBox::down-arrow {{ image: url("{arrow}"); width: {px(10)}px; height: {px(6)}px;
   margin-right: {px(8)}px; }}

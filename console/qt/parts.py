@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QLocale, Qt
+from PySide6.QtGui import QDoubleValidator
 from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
     QLayout,
+    QLineEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -124,3 +126,41 @@ def restyle(widget: QWidget) -> None:
     """Have the style look at a widget's properties again."""
     widget.style().unpolish(widget)
     widget.style().polish(widget)
+
+
+class NumberField(QLineEdit):
+    """A number that is typed; empty is None."""
+
+    def __init__(self, low: float, high: float, decimals: int, name: str) -> None:
+        super().__init__()
+        self._decimals = decimals
+        self.setObjectName(name)
+        check = QDoubleValidator(low, high, decimals, self)
+        check.setLocale(QLocale.c())
+        check.setNotation(QDoubleValidator.Notation.StandardNotation)
+        self.setValidator(check)
+
+    def value(self) -> float | None:
+        """Return what is typed; None where it is empty or out of range."""
+        return float(self.text()) if self.hasAcceptableInput() else None
+
+    def set_value(self, value: float) -> None:
+        """Show a number."""
+        self.setText(f"{value:.{self._decimals}f}")
+
+
+class CheckLine(QWidget):
+    """One line of a checklist: what is checked with its sign, and below it how it stands."""
+
+    def __init__(self, size: float, name: str) -> None:
+        super().__init__()
+        self.head = MarkLabel(size)
+        self.head.setObjectName(name)
+        self._words = label("", "quiet", wrap=True)
+        self._words.setContentsMargins(Look.px(22), 0, 0, 0)
+        self.setLayout(column(self.head, self._words, gap=0))
+
+    def show_check(self, mark: str, about: str, words: str) -> None:
+        """Show a state."""
+        self.head.show_mark(mark, about)
+        set_text(self._words, words)

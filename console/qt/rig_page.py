@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QDoubleSpinBox,
     QGridLayout,
     QProgressBar,
     QScrollArea,
@@ -25,7 +24,17 @@ from console.lab_watch import LabNow
 from console.qt.camera_view import CameraView
 from console.qt.look import Look
 from console.qt.page import Page
-from console.qt.parts import MarkLabel, boxed, button, column, label, row, rule, set_text
+from console.qt.parts import (
+    MarkLabel,
+    NumberField,
+    boxed,
+    button,
+    column,
+    label,
+    row,
+    rule,
+    set_text,
+)
 from console.texts import say
 from lab.errors import LabError
 
@@ -87,17 +96,8 @@ class RigPage(Page):
     def _close_panel(self) -> QWidget:
         self._which = label(say("rig.choose"), "head", wrap=True)
         self._model = label(role="quiet", wrap=True)
-        self._exposure, self._gain = QDoubleSpinBox(), QDoubleSpinBox()
-        self._exposure.setRange(20, 100000)
-        self._exposure.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self._exposure.setDecimals(0)
-        self._exposure.setSuffix(" µs")
-        self._exposure.setObjectName("exposure")
-        self._gain.setRange(-20, 60)
-        self._gain.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self._gain.setDecimals(1)
-        self._gain.setSuffix(" dB")
-        self._gain.setObjectName("gain")
+        self._exposure = NumberField(20, 100_000, 0, "exposure")
+        self._gain = NumberField(-20, 60, 1, "gain")
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setRange(0, 100)
@@ -196,8 +196,8 @@ class RigPage(Page):
         if found is not None:
             width, height = found.size_px
             set_text(self._model, f"{found.model} {found.serial}, {width} × {height}")
-            self._exposure.setValue(found.exposure_us)
-            self._gain.setValue(found.gain_db)
+            self._exposure.set_value(found.exposure_us)
+            self._gain.set_value(found.gain_db)
         self.enter()
 
     def _configure(self) -> None:
