@@ -21,7 +21,7 @@ from report.figures import curve_stems
 from report.numbers import measure_quantity
 from report.words import curve_words, measure_words
 
-_FIRST = ("pelvis_obliquity", "trunk_lean_forward", "trunk_lean_lateral", "hip_flexion")
+_FIRST = ("pelvis_obliquity", "hip_flexion", "knee_flexion", "trunk_lean_forward")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

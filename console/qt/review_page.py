@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -37,6 +37,9 @@ from console.texts import say
 from lab.errors import LabError
 
 _PLOTS = 3
+_SHOWN_S = 4.0
+_FAR = 1e4  # degrees, beyond every curve
+_LINES = (("foot_strike", Qt.PenStyle.SolidLine), ("foot_off", Qt.PenStyle.DotLine))
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -175,7 +178,8 @@ class ReviewPage(Page):
         self._choose_camera()
         chosen = review.curves[:_PLOTS]
         for plot, pair in zip(self._plots, chosen, strict=False):
-            plot.offer(review, pair)
+            # Each in a turn of its own, so that pictures and keys are not kept waiting.
+            QTimer.singleShot(0, lambda plot=plot, pair=pair: self._offer(plot, review, pair))
         self._slider.blockSignals(True)
         self._slider.setRange(0, max(0, len(review.t) - 1))
         self._slider.blockSignals(False)
@@ -185,6 +189,11 @@ class ReviewPage(Page):
             self._t = float(review.t[len(review.t) // 3])
         self._stack.setCurrentIndex(1)
         self._go_to(self._t)
+
+    def _offer(self, plot: _Plot, review: Review, pair: CurvePair) -> None:
+        if review is self._review:
+            plot.offer(review, pair)
+            plot.set_cursor(self._t)
 
     def _show_measures(self, review: Review) -> None:
         table = self._measures
@@ -389,6 +398,9 @@ class _Plot(QWidget):
         if self._cursor is None or self._review is None:
             return
         self._cursor.setValue(t)
+        (low, high), _ = self._item.viewRange()
+        if not low + 0.05 * (high - low) <= t <= high - 0.05 * (high - low):
+            self._follow(t)
         pair = self._review.curves[self._choice.currentIndex()]
         at = int(np.abs(self._review.t - t).argmin())
         words = []
@@ -398,6 +410,12 @@ class _Plot(QWidget):
                 half = f" ± {1.96 * sigma[at]:.1f}" if np.isfinite(sigma[at]) else ""
                 words.append(f"{name}{values[at]:.1f}{half}°")
         set_text(self._values, "     ".join(words))
+
+    def _follow(self, t: float) -> None:
+        """Show some strides about a time; the wheel shows more or less."""
+        first, last = (float(self._review.t[i]) for i in (0, -1)) if self._review else (0.0, 1.0)
+        low = max(first, min(t - _SHOWN_S / 2, last - _SHOWN_S))
+        self._item.setXRange(low, min(low + _SHOWN_S, last), 0.01)
 
     def _draw(self, index: int) -> None:
         review = self._review
@@ -414,10 +432,13 @@ class _Plot(QWidget):
             axis.setTickFont(Look.font(BODY - 2))
         plot.getAxis("left").setWidth(Look.px(44))
         plot.addLine(y=0, pen=pg.mkPen(Look.palette.hair, width=1))
-        for event in review.events:
-            colour = getattr(Look.palette, event.side)
-            style = Qt.PenStyle.SolidLine if event.kind == "foot_strike" else Qt.PenStyle.DotLine
-            plot.addLine(x=event.t, pen=pg.mkPen(colour, width=1, style=style))
+        for side in ("left", "right"):
+            for kind, style in _LINES:
+                t = [e.t for e in review.events if (e.side, e.kind) == (side, kind)]
+                pen = pg.mkPen(getattr(Look.palette, side), width=1, style=style)
+                y = np.tile([-_FAR, _FAR], len(t))
+                lines = pg.PlotDataItem(np.repeat(t, 2), y, pen=pen, connect="pairs")
+                self._item.addItem(lines, ignoreBounds=True)
         for side, (values, sigma) in pair.sides.items():
             colour = getattr(Look.palette, side) if side else Look.palette.ink
             pale = pg.mkColor(colour)
@@ -429,7 +450,7 @@ class _Plot(QWidget):
                 plot.addItem(pg.FillBetweenItem(low, high, brush=pale))
             plot.plot(review.t, values, pen=pg.mkPen(colour, width=Look.px(2)), connect="finite")
         self._cursor = plot.addLine(x=0, pen=pg.mkPen(Look.palette.ink, width=Look.px(1)))
-        self._item.setXRange(float(review.t[0]), float(review.t[-1]), 0.01)
+        self._follow(float(review.t[0]))
         ends = "" if not pair.up else f"↑ {pair.up}     ↓ {pair.down}"
         set_text(self._ends, ends)
 
