@@ -45,7 +45,7 @@ def button(
         made.setObjectName(name)
     if tip:
         made.setToolTip(tip)
-    made.setAutoDefault(False)
+    made.setAutoDefault(True)  # Enter presses it
     made.clicked.connect(lambda *_: action())
     return made
 

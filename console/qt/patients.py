@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QLineEdit, QTableWidget, QTableWidgetItem, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QLineEdit,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
 
 from console.cell import BAD
 from console.desk import Desk
@@ -56,6 +63,9 @@ class Patients(QDialog):
             )
         )  # fmt: skip
         self.layout().setContentsMargins(*[Look.px(20)] * 4)  # type: ignore[union-attr]
+        # Enter in a field does what the field says, not the first button's work.
+        for made in self.findChildren(QPushButton):
+            made.setAutoDefault(False)
         self.resize(Look.px(760), Look.px(520))
         self._search()
 

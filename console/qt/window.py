@@ -8,7 +8,6 @@ from PySide6.QtCore import QSettings, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
-    QLineEdit,
     QMainWindow,
     QPushButton,
     QStackedWidget,
@@ -30,6 +29,7 @@ from console.texts import say
 
 _PAGES: tuple[type[Page], ...] = (RigPage, CalibratePage, CapturePage, ReviewPage, ReportPage)
 _DRAW_MS, _REFRESH_MS = 33, 250
+_BY_SPACE = ("calibrate", "capture")
 _SCENES = ("nobody", "board", "floor", "standing", "running")
 
 
@@ -50,6 +50,10 @@ class Window(QMainWindow):
         self.longest_gap_s = self.busiest_s = 0.0
         self._beat, self._spent = time.perf_counter(), time.thread_time()
         self.setWindowTitle(f"{say('title')}  {desk.settings.name or desk.lab.name}")
+        # Before any button that has the focus; fields of text still get their spaces.
+        self._space = QShortcut(QKeySequence(Qt.Key.Key_Space), self)
+        self._space.activated.connect(lambda: self.page.press_space())
+        self._space.setEnabled(False)
         self._build("rig")
         self._draw_timer, self._refresh_timer = QTimer(self), QTimer(self)
         self._draw_timer.timeout.connect(self._draw)
@@ -148,6 +152,7 @@ class Window(QMainWindow):
                 self.page.leave()
             self._current = name
             self._stack.setCurrentWidget(self.page)
+            self._space.setEnabled(name in _BY_SPACE)
             self.page.enter()
             self.page.refresh(self.desk.cell.look(), self.desk.now)
         for page, choose in self._buttons.items():
@@ -180,12 +185,6 @@ class Window(QMainWindow):
             self.tell(LOOK, said[-1])
 
     # ---- keys and windows ----
-
-    def keyPressEvent(self, event) -> None:  # noqa: ANN001, N802, D102
-        if event.key() == Qt.Key.Key_Space and not isinstance(self.focusWidget(), QLineEdit):
-            self.page.press_space()
-        else:
-            super().keyPressEvent(event)
 
     def show_patients(self) -> None:
         """Open the list of patients."""
