@@ -190,7 +190,7 @@ def report(hand: Hand) -> None:
 
 
 def session(lab: Path, made: DemoSet, trials: int, seconds: float, pictures: Path | None,
-            dark: bool = False) -> dict[str, float]:  # fmt: skip
+            dark: bool = False, rig_there: bool = False) -> dict[str, float]:  # fmt: skip
     """Do it all; what the window's event loop made of it."""
     cell = DemoCell(lab, made)
     cell.start()
@@ -207,7 +207,8 @@ def session(lab: Path, made: DemoSet, trials: int, seconds: float, pictures: Pat
         QTest.qWait(1500)
         hand.shoot("rig")
         window.longest_gap_s = window.busiest_s = 0.0
-        calibrate(hand, made.poses * made.hold_s)
+        if not rig_there:
+            calibrate(hand, made.poses * made.hold_s)
         capture(hand, trials, seconds)
         review(hand)
         report(hand)
@@ -225,12 +226,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--short", action="store_true", help="one trial of 5 s")
+    parser.add_argument("--rig-there", action="store_true", help="the lab has a rig: go on with it")
     given = parser.parse_args()
     os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
     made = DemoSet()
     if given.short:
         given.trials, given.seconds = 1, 5.0
-    found = session(given.lab, made, given.trials, given.seconds, given.pictures, given.dark)
+    found = session(
+        given.lab, made, given.trials, given.seconds, given.pictures, given.dark, given.rig_there
+    )
     print(f"longest time the window was kept waiting: {1e3 * found['longest_gap_s']:.0f} ms")
     print(f"most work of its thread between two pictures: {1e3 * found['busiest_s']:.0f} ms of CPU")
 
