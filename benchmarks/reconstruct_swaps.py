@@ -5,7 +5,7 @@ long, are found over views and time and exchanged back; the error stays near the
 views; what cannot be decided is withheld. A person walks (1.3 m/s) and runs over ground (4 m/s; the
 foot swings at about 8 m/s), 100 frames a second, noise 1.5 px, 5 % missing.
 
-Run: python benchmarks/reconstruct_swaps.py [--seeds 20] [--cameras 4]
+Run: python benchmarks/reconstruct_swaps.py [--seeds 20] [--cameras 4] [--lengths 1 2 3 5 10]
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--cameras", type=int, default=4)
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
     given = parser.parse_args()
     print(
         f"{given.cameras} cameras, {given.seeds} seeds. found, missed: of the exchanged joints "
@@ -105,7 +106,7 @@ def main() -> None:
         for whole in (False, True)
         for at_once in (1, 2)
         for share in (0.05, 0.2)
-        for length in LENGTHS
+        for length in given.lengths
     ]
     for activity, whole, at_once, share, length in cases:
         found = missed = false = withheld = wrong = total = 0

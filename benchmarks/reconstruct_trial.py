@@ -1,10 +1,11 @@
 """A whole trial from keypoints to PDF: seconds and memory, part by part.
 
 Claim: 10 s of running before 8 cameras at 120 Hz, 26 points, go from keypoint files to the record
-and the report in a few seconds once compiled code is cached. Each part is quoted apart. With
-PEER_PYTHON (or --peer) naming a Python that has Pose2Sim, its triangulation and filtering of the
-same keypoints (its own demo settings, without figures) are timed in the same run, against our
-reading, reconstruction and smoothing.
+and the report in a few seconds once compiled code is cached. Each part is quoted apart, as seconds
+of the clock and (in brackets) of the processor, all threads together: on a busy machine only the
+latter says much. With PEER_PYTHON (or --peer) naming a Python that has Pose2Sim, its triangulation
+and filtering of the same keypoints (its own demo settings, without figures) are timed in the same
+run, against our reading, reconstruction and smoothing.
 
 Run: python benchmarks/reconstruct_trial.py [--seconds 10] [--cameras 8] [--peer PYTHON]
 """
@@ -39,11 +40,12 @@ config["project"] |= {"project_dir": str(folder), "frame_rate": int(sys.argv[2])
                       "frame_range": "all"}
 config["triangulation"] |= {"make_c3d": False}
 config["filtering"] |= {"display_figures": False, "save_filt_plots": False, "make_c3d": False}
-started = time.perf_counter()
+started, used = time.perf_counter(), time.process_time()
 pipeline.triangulation(config)
-middle = time.perf_counter()
+middle, middle_used = time.perf_counter(), time.process_time()
 pipeline.filtering(config)
-print("SECONDS", middle - started, time.perf_counter() - middle)
+print("SECONDS", middle - started, time.perf_counter() - middle,
+      middle_used - used, time.process_time() - middle_used)
 """
 
 
@@ -54,16 +56,20 @@ def child(folder: Path) -> None:
     from console.records import write_record
     from console.settings import read_settings
 
-    marks = [("imports", begun), ("", time.time())]
+    marks = [("imports", begun, 0.0), ("", time.time(), time.process_time())]
 
     def progress(step: str) -> None:
-        marks.append((step, time.time()))
+        marks.append((step, time.time(), time.process_time()))
 
     trial = process_folder(folder, progress=progress)
     progress("writing record and report")
     write_record(trial, folder, read_settings(folder)[0])
     progress("")
-    parts = {name: end - start for (name, start), (_, end) in pairwise(marks) if name}
+    parts = {
+        name: (end - start, end_used - used)
+        for (name, start, used), (_, end, end_used) in pairwise(marks)
+        if name
+    }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"begun": begun, "parts": parts, "peak_mb": peak, "why": trial.reasons}))
 
@@ -115,7 +121,7 @@ def write_json(folder: Path, k) -> None:
         (folder / f"{k.camera}_{i:06d}.json").write_text(text, encoding="utf-8")
 
 
-def ours(folder: Path, what: str) -> float:
+def ours(folder: Path, what: str) -> tuple[float, float]:
     """Run the child, print its parts; seconds of reading, reconstruction and smoothing."""
     started = time.time()
     done = subprocess.run(
@@ -124,15 +130,20 @@ def ours(folder: Path, what: str) -> float:
     )  # fmt: skip
     whole = time.time() - started
     said = json.loads(done.stdout.splitlines()[-1])
-    parts = {"start of Python": said["begun"] - started} | said["parts"]
-    print(f"{what}: {whole:.2f} s, {said['peak_mb']:.0f} MB at most")
-    print("  " + ", ".join(f"{name} {s:.2f}" for name, s in parts.items()))
+    parts = said["parts"]
+    used = sum(cpu for _, cpu in parts.values())
+    print(f"{what}: {whole:.2f} s ({used:.2f}), {said['peak_mb']:.0f} MB at most")
+    cells = [f"start of Python {said['begun'] - started:.2f}"]
+    cells += [f"{name} {wall:.2f} ({cpu:.2f})" for name, (wall, cpu) in parts.items()]
+    print("  " + ", ".join(cells))
     for reason in said["why"]:
         print(f"  said: {reason}")
-    return sum(parts[n] for n in ("reading", "reconstructing", "smoothing") if n in parts)
+    sys.stdout.flush()
+    mine = [parts[n] for n in ("reading", "reconstructing", "smoothing") if n in parts]
+    return sum(w for w, _ in mine), sum(c for _, c in mine)
 
 
-def theirs(folder: Path, python: str) -> float:
+def theirs(folder: Path, python: str) -> tuple[float, float]:
     done = subprocess.run(
         [python, "-c", PEER, str(folder), f"{RATE_HZ:.0f}"],
         check=False, capture_output=True, text=True, cwd=folder,
@@ -140,10 +151,13 @@ def theirs(folder: Path, python: str) -> float:
     found = [line for line in done.stdout.splitlines() if line.startswith("SECONDS")]
     if done.returncode or not found:
         print("Pose2Sim failed: " + "; ".join(done.stderr.strip().splitlines()[-2:]))
-        return float("nan")
-    triangulation, filtering = (float(x) for x in found[0].split()[1:])
-    print(f"Pose2Sim: triangulation {triangulation:.2f} s, filtering {filtering:.2f} s")
-    return triangulation + filtering
+        return float("nan"), float("nan")
+    first, second, first_cpu, second_cpu = (float(x) for x in found[0].split()[1:])
+    print(
+        f"Pose2Sim: triangulation {first:.2f} s ({first_cpu:.2f}), "
+        f"filtering {second:.2f} s ({second_cpu:.2f})"
+    )
+    return first + second, first_cpu + second_cpu
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -164,7 +178,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         mine = ours(folder, "again")
         if given.peer:
             other = theirs(folder, given.peer)
-            print(f"reading, reconstruction and smoothing: {mine:.2f} s; ratio {other / mine:.1f}")
+            print(
+                f"reading, reconstruction and smoothing: {mine[0]:.2f} s ({mine[1]:.2f}); "
+                f"ratio {other[0] / mine[0]:.1f} ({other[1] / mine[1]:.1f})"
+            )
         else:
             print("Pose2Sim is left out: name a Python that has it by --peer or PEER_PYTHON")
 

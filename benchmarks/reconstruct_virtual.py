@@ -8,6 +8,8 @@ reconstruction says that it was, carried over in metres on the body, with its ga
 legs, and its run over time; each virtual camera takes those of a real camera from a moment of its
 own. What a detector gets wrong alike in every frame is in them ("as they are"); no interval can
 know of that, so each run is made again without each joint's mean ("means taken off").
+Measures are compared over the strides of the true centres (events given); how many are given with
+events found from the keypoints alone is counted beside.
 
 Data: GAITLAB_DATA, or ../shared/data beside the repository.
 
@@ -32,6 +34,7 @@ from benchmarks.interval_coverage import HEADLINES, calibrated_rig  # noqa: E402
 from calibration.formats.qualisys import read_qca  # noqa: E402
 from console.draws import draw_errors  # noqa: E402
 from lab.checks import FloatArray  # noqa: E402
+from lab.gait import Event  # noqa: E402
 from lab.points import Keypoints2D, Points3D  # noqa: E402
 from lab.rig import Rig  # noqa: E402
 from reconstruct.associate import align  # noqa: E402
@@ -130,16 +133,17 @@ def films(
 
 
 def analysed(
-    points: Points3D, trial: str, errors: FloatArray | None
-) -> tuple[WalkAnalysis, Smoother]:
+    points: Points3D,
+    trial: str,
+    errors: FloatArray | None,
+    events: tuple[Event, ...] | None,
+    markers: bool = False,
+) -> WalkAnalysis:
     activity, belt = TRIALS[trial]
-    smoother = Smoother(points)
-    return (
-        analyse_walk(
-            points, smoother.apply, activity=activity, treadmill_speed=belt, errors=errors
-        ),
-        smoother,
-    )
+    return analyse_walk(
+        points, Smoother(points).apply, activity=activity, treadmill_speed=belt, errors=errors,
+        markers=markers, events=events,
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -167,10 +171,10 @@ def main() -> None:
         for kind, errors in kinds.items():
             curves: dict[str, list[FloatArray]] = {}
             measures: dict[tuple[str, str], list[tuple[float, float]]] = {}
-            lost = wanted = 0
+            lost = wanted = own = 0
             for index, trial in enumerate(TRIALS):
                 truth = true_points(trial)
-                right = analysed(truth, trial, None)[0]
+                right = analysed(truth, trial, None, None, markers=True)
                 for seed in range(given.seeds):
                     rng = np.random.default_rng([13, index, seed])
                     rig = nominal.perturbed(nominal.draw(rng, 1)[0])
@@ -178,17 +182,20 @@ def main() -> None:
                     drawn = draw_errors(
                         result.points, nominal, result.rig_sensitivity(nominal), 64, seed
                     )
-                    found = analysed(result.points, trial, drawn)[0]
+                    found = analysed(result.points, trial, drawn, right.events)
+                    alone = analysed(result.points, trial, None, None)
                     for j, name in enumerate(found.curves.names):
                         base = name.removesuffix("_left").removesuffix("_right")
                         if base in CURVES and name in right.curves.names:
                             other = right.curves.values[:, right.curves.names.index(name)]
                             curves.setdefault(base, []).append(found.curves.values[:, j] - other)
                     values = {(m.name, m.side): m for m in found.measures}
+                    without = {(m.name, m.side) for m in alone.measures}
                     for m in right.measures:
                         if m.name not in HEADLINES:
                             continue
                         wanted += 1
+                        own += (m.name, m.side) in without
                         mine = values.get((m.name, m.side))
                         if mine is None or not np.isfinite(mine.value):
                             lost += 1
@@ -198,7 +205,8 @@ def main() -> None:
                         )
             print(
                 f"\n{count} cameras, errors {kind}: {given.seeds} runs of each of {len(TRIALS)} "
-                f"trials; {lost} of {wanted} measures not given"
+                f"trials; {lost} of {wanted} measures not given; {own} given with events of "
+                "their own"
             )
             for name, parts in curves.items():
                 off = np.concatenate(parts)

@@ -265,6 +265,10 @@ def _moved(rig: Rig, own: _Own, paths: Trajectories, linear: AlignedKeypoints) -
             # On the path a frame counts once; between its frames a camera saw nothing.
             take = on_path & (np.isfinite(moved[:, 0]) | np.isnan(own.xy_px[c, :, k, 0]))
             xy[c, take, k] = moved[take]
-            cov[c, take, k] = own.cov_px[c, take, k]
+            # What is open of the way adds to the noise; found noise has it in it.
+            by_point = camera.project_with_jacobians(there).by_point
+            way_cov = paths.way_covariance(own.t[c, :, k], own.grid, k)
+            more = by_point @ way_cov @ by_point.swapaxes(1, 2)
+            cov[c, take, k] = (own.cov_px[c, :, k] + (more + more.swapaxes(1, 2)) / 2)[take]
             score[c, take, k] = own.score[c, take, k]
     return AlignedKeypoints(linear.cameras, linear.names, linear.t, xy, cov, score)

@@ -183,7 +183,10 @@ def echo(a, g, tied, lam):
 
 @njit(**COMPILED)
 def spread(a, tied, lam):
-    """Return the diagonal blocks (N, 3, 3) of (A + lam D'D)^-1 (Takahashi, Fagan, Chen, 1973)."""
+    """Return blocks (N, WINDOW, 3, 3) of (A + lam D'D)^-1: each node with itself and the next ones.
+
+    By the recursion of Takahashi, Fagan and Chen (1973). Nodes beyond the last are left 0.
+    """
     factor = np.empty_like(a)
     _stiffen(a, tied, lam, factor)
     _factor(factor)
@@ -198,10 +201,12 @@ def spread(a, tied, lam):
                 if high - low < BAND:
                     total -= factor[i + k, k] * inverse[low, high - low]
             inverse[i, d] = total / factor[i, 0]
-    result = np.empty((n // 3, 3, 3))
+    result = np.zeros((n // 3, WINDOW, 3, 3))
     for m in range(n // 3):
-        for j in range(3):
-            for k in range(3):
-                low, high = 3 * m + min(j, k), 3 * m + max(j, k)
-                result[m, j, k] = inverse[low, high - low]
+        for lag in range(min(WINDOW, n // 3 - m)):
+            for j in range(3):
+                for k in range(3):
+                    row, column = 3 * m + j, 3 * (m + lag) + k
+                    low, high = min(row, column), max(row, column)
+                    result[m, lag, j, k] = inverse[low, high - low]
     return result

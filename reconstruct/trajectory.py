@@ -50,8 +50,8 @@ class Path:
     Attributes:
         nodes: (N,) numbers of the nodes it passes, rising; a jump parts stretches.
         xyz: (N, 3) m.
-        cov: (N, 3, 3) m^2, what the smoothing spline leaves open where the movement is as rough
-            as it is on average.
+        cov: (N, WINDOW, 3, 3) m^2, what the smoothing spline leaves open where the movement is as
+            rough as it is on average: of each node with itself and with the next ones.
         cutoff_hz: Frequency at which half of the amplitude passes.
         scale: Variance of the noise over that given.
     """
@@ -87,6 +87,35 @@ class Trajectories:
         xyz = np.einsum("nw,nwj->nj", weight, path.xyz[first[:, None] + np.arange(WINDOW)])
         xyz[~inside] = np.nan
         return xyz.reshape(*t.shape, 3)
+
+    def way_covariance(self, start: Any, end: Any, k: int) -> FloatArray:
+        """Return what is open of the way from one time to another, (n, 3, 3) m^2; NaN off the path.
+
+        Far less than what is open of either end, as their errors are nearly the same. From the two
+        nodes that are as far apart as the times, at most three steps.
+
+        Args:
+            start: (n,) s.
+            end: (n,) s.
+            k: Which point.
+        """
+        path = self.paths[k]
+        p, q = ((np.asarray(t, float) - self.start) / self.step_s for t in (start, end))
+        result = np.full((len(p), 3, 3), np.nan)
+        if path is None:
+            return result
+        apart = np.abs(p - q)
+        known = np.isfinite(apart)
+        for side in (p, q):
+            known[known] = _place(side[known], path.nodes)[2]
+        lag = np.clip(np.round(np.nan_to_num(apart)), 1, WINDOW - 1).astype(np.int64)
+        middle = np.nan_to_num((p + q) / 2)
+        at = np.searchsorted(path.nodes, np.round(middle - lag / 2))
+        at = np.clip(at, 0, len(path.nodes) - 1 - lag)
+        between = path.cov[at, lag]
+        both = path.cov[at, 0] + path.cov[at + lag, 0] - between - between.swapaxes(1, 2)
+        result[known] = (both * ((apart / lag) ** 2)[:, None, None])[known]
+        return result
 
 
 def _place(

@@ -101,9 +101,29 @@ def test_the_paths_hold_the_truth_as_often_as_they_say(make_ring):
         assert np.linalg.norm(paths.at(t, k) - place(t)[:, k], axis=1).mean() < 3e-3
         error = path.xyz - place(paths.start + path.nodes * paths.step_s)[:, k]
         inside = slice(40, -40)
-        nees = np.einsum("ni,nij,nj->n", error, np.linalg.inv(path.cov), error)[inside].mean()
+        inverse = np.linalg.inv(path.cov[:, 0])
+        nees = np.einsum("ni,nij,nj->n", error, inverse, error)[inside].mean()
         assert 1.5 < nees < 4.5
         assert 0.5 < path.scale < 1.5
+
+
+def test_the_way_along_a_path_is_known_as_well_as_it_says(make_ring):
+    rig = make_ring(4)
+    squares = []
+    for seed in range(3):
+        rng = np.random.default_rng([5, seed])
+        own = clocks(rng, 4, 30.0, 4.0)
+        films = [film(c, t, rng, 1.0) for c, t in zip(rig.cameras, own, strict=True)]
+        paths = reconstruct_own_times(rig, films).trajectories
+        start = rng.uniform(0.3, 3.6, 400)
+        end = start + rng.uniform(-1, 1, 400) / 60
+        for k in range(3):
+            error = paths.at(end, k) - paths.at(start, k) - (place(end) - place(start))[:, k]
+            cov = paths.way_covariance(start, end, k)
+            squares.append(np.einsum("ni,nij,nj->n", error, np.linalg.inv(cov), error))
+    assert 2 < np.concatenate(squares).mean() < 4.5
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(paths.way_covariance([-5.0], [1.0], 0)).all()
 
 
 def test_rows_read_one_after_the_other_have_times_of_their_own(make_ring):
