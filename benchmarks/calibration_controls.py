@@ -80,7 +80,7 @@ class Session:
         )
 
     def judged(self) -> RigQuality:
-        """Calibrate as `gaitlab calibrate` does; an error counts as refused, its words being why."""
+        """Calibrate as `gaitlab calibrate` does; an error counts as refused."""
         try:
             refuse_mirrored(self.seen, self.board, "videos of the board")
             sizes = {c.name: c.size_px for c in self.cameras}

@@ -174,3 +174,16 @@ def scale_reasons(
         else:
             notes.append(f"{one.what} measures {away} off in the rig")
     return tuple(reasons), tuple(notes)
+
+
+def pelvis_reasons(figures: Mapping[str, float], limits: Mapping[str, float]) -> tuple[str, ...]:
+    """Return that a patient's pelvis would not be placed well enough."""
+    sigma = figures["pelvis_sigma_mm"]
+    if sigma <= limits["pelvis_mm"]:
+        return ()
+    if not np.isfinite(sigma):
+        return ("where a patient's pelvis would be, fewer than two cameras see a point",)
+    return (
+        f"a point at the pelvis is placed to {sigma:.1f} mm only (standard deviation), "
+        f"{limits['pelvis_mm']:.0f} mm are needed: show the board there to more cameras at once",
+    )

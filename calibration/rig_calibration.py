@@ -12,6 +12,7 @@ import numpy as np
 from calibration.board import Board
 from calibration.evidence import board_views
 from calibration.floor import NO_FLOOR, floor_figures, level_of, raise_to_lab, still_view
+from calibration.gate import pelvis_reasons
 from calibration.known_length import (
     RULE_SIGMA_M,
     KnownLength,
@@ -22,10 +23,12 @@ from calibration.known_length import (
 from calibration.lens import FEWEST_VIEWS, calibrate_lens
 from calibration.network import Solution, solve
 from calibration.quality import HeldOut, assess, at_one_instant, hold_out, judge
+from calibration.sigma_map import pelvis_figures
 from calibration.starts import try_starts
 from calibration.thresholds import thresholds
 from calibration.views import Sightings, Views, group_views
 from lab.board_views import CameraViews
+from lab.checks import FloatArray
 from lab.errors import LabError
 from lab.points import Keypoints2D
 from lab.rig import Rig
@@ -132,8 +135,34 @@ def calibrate(
         rig = replace(rig, quality=quality)
     else:
         rig = raise_to_lab(replace(rig, quality=quality), how)
+    rig = _with_pelvis(rig, _board_centres(solution, rig), floor is not None)
     report(len(_STEPS), len(_STEPS), "done")
     return rig
+
+
+def _board_centres(solution: Solution, rig: Rig) -> FloatArray:
+    """Return where the board's centre was shown (B, 3) m in the rig's frame, by a camera's eyes."""
+    network = solution.network
+    shown = []
+    for old, new, views in zip(network.cameras, rig.cameras, network.views, strict=True):
+        centre = network.rotations[views.pose] @ network.corners_m.mean(0)
+        in_camera = old.cam_from_lab.transform(centre + network.translations[views.pose])
+        moving = np.isfinite(views.t)
+        shown.append(new.cam_from_lab.inverse().transform(in_camera[moving]))
+    return np.concatenate(shown)
+
+
+def _with_pelvis(rig: Rig, boards: FloatArray, floor: bool) -> Rig:
+    """Return the rig with its uncertainty at a patient's pelvis, judged."""
+    figures = pelvis_figures(rig, boards, floor=floor)
+    refused = pelvis_reasons(figures, thresholds()["refuse"])
+    quality = replace(
+        rig.quality,
+        accepted=rig.quality.accepted and not refused,
+        reasons=(*refused, *rig.quality.reasons),
+        figures={**rig.quality.figures, **figures},
+    )
+    return replace(rig, quality=quality)
 
 
 def _check(
