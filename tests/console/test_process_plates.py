@@ -136,3 +136,44 @@ def test_a_landmark_far_from_its_plates_is_refused(lab, tmp_path, capsys):
     path.write_text(text.replace(shoulder, "#").replace(knee, shoulder).replace("#\n", f"{knee}\n"))
     assert main(["process", str(here / "walk"), "--json"]) == 2
     assert "from the plates of the" in json.loads(capsys.readouterr().out)["error"]["what"]
+
+
+def by_standing(text):
+    """Return a standing trial's trial.toml with the standing pose in place of the wand."""
+    head = text[: text.index("[tie]")]
+    return head + '[subject]\nheight_m = 1.75\n\n[tie]\nby = "standing"\nsigma_mm = 15.0\n'
+
+
+def test_without_a_wand_the_standing_pose_ties_with_wide_intervals(lab, tmp_path, capsys):
+    here = tmp_path / "lab"
+    shutil.copytree(lab, here)
+    path = here / "standing" / "trial.toml"
+    path.write_text(by_standing(path.read_text()))
+    assert main(["process", str(here / "walk"), "--json"]) in (0, 1)
+    capsys.readouterr()
+    assert 'by = "standing"' in (here / "standing" / "tie.toml").read_text()
+    trial = load_trial(here / "walk" / "trial.h5")
+    truth = walker().curves(trial.curves.t)
+    for name in ("pelvis_obliquity", "trunk_lean_forward", "hip_flexion_left"):
+        i = trial.curves.names.index(name)
+        error, sigma = trial.curves.values[:, i] - truth[name], trial.curves.sigma[:, i]
+        assert np.nanmean(sigma) > np.deg2rad(3)
+        assert np.abs(np.nanmean(error / sigma)) < 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("height_m = 1.75", "", "needs height_m"),
+        ('by = "standing"', 'by = "guess"', 'by = "wand"'),
+        ('by = "standing"', 'by = "standing"\nturn_sigma_deg = 90.0', "between 0 and 45"),
+    ],
+)
+def test_what_the_standing_pose_needs_is_named(lab, tmp_path, capsys, old, new, said):
+    path = tmp_path / "standing" / "trial.toml"
+    path.parent.mkdir()
+    path.write_text(by_standing((lab / "standing" / "trial.toml").read_text()).replace(old, new))
+    capsys.readouterr()
+    assert main(["process", str(path.parent), "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert said in f"{error['what']} {error['remedy']}"
