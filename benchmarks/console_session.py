@@ -146,7 +146,7 @@ def ready_button(hand: Hand):
 
 def capture(hand: Hand, trials: int, seconds: float) -> None:
     hand.click("go capture")
-    hand.wait("the list is green", lambda: checks_green(hand), 60)
+    hand.wait("the list is green", lambda: checks_green(hand), 240)
     hand.shoot("capture-form")
     hand.click("patient")
     hand.type("P017")

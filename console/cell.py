@@ -19,8 +19,8 @@ from capture.watch import NodeAddress, NodeWatch
 from lab.errors import LabError
 
 GOOD, LOOK, BAD, UNKNOWN = "good", "look", "bad", "unknown"
-_CLOCK_HZ = 5.0
-_SETTLED = 15  # exchanges before which a clock is not judged
+_CLOCK_HZ = 15.0
+_SETTLED = 45  # exchanges before which a clock is not judged
 _DESCRIBE_EVERY_S = 3.0
 _FRESH_S = 1.5
 _LITTLE_DISK_BYTES = 20e9

@@ -102,9 +102,9 @@ def _unmoved(state: RigState | None, sessions: Sequence[SessionState]) -> Check:
 def _cameras(cell: CellNow, state: RigState | None) -> Check:
     if not cell.nodes:
         return Check("Cameras", BAD, "No camera computer is known yet.", "rig")
-    silent = [n.name for n in cell.nodes if n.mark == BAD]
-    if silent:
-        node = next(n for n in cell.nodes if n.mark == BAD)
+    # A node that answers tells its disk; what else is wrong with it stands on lines of its own.
+    node = next((n for n in cell.nodes if n.mark == BAD and math.isnan(n.disk_bytes)), None)
+    if node is not None:
         return Check("Cameras", BAD, f"{node.name} {node.words}", "rig")
     bad = next((c for c in cell.cameras if c.mark == BAD), None)
     if bad is not None:

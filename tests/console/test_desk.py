@@ -163,7 +163,7 @@ def test_the_list_is_green_when_all_is_well(tmp_path):
         ("Rig", BAD, {}, {"accepted": False}),
         ("Rig", LOOK, {}, {"days": 8.0}),
         ("Rig", BAD, {}, {"days": 15.0}),
-        ("Cameras", BAD, {"mark": BAD, "words": "is silent"}, {}),
+        ("Cameras", BAD, {"mark": BAD, "words": "is silent", "disk_bytes": math.nan}, {}),
         ("Cameras", BAD, {"camera": {"mark": BAD, "words": "unplugged"}}, {}),
         ("Cameras", BAD, {"camera": {"name": "cam09"}}, {}),
         ("Clocks", BAD, {"clock_ms": 6.0}, {}),
