@@ -73,7 +73,7 @@ TEXTS = {
     "cal.no.nodes": "No camera runs.",
     "cal.go.rig": "Go to Rig",
     "cal.figure.board": "A length of the board is right within",
-    "cal.figure.patient": "A point at the patient is right within",
+    "cal.figure.patient": "A point at the patient is right within (95 %)",
     "cal.figure.pixels": "Held-out residual",
     "cal.figure.floor": "The floor recording fits within",
     "cal.figure.poses": "Positions of the board used",

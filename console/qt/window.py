@@ -190,6 +190,7 @@ class Window(QMainWindow):
         """Open the list of patients."""
         dialog = Patients(self.desk, self)
         dialog.chosen.connect(self._take_patient)
+        dialog.finished.connect(lambda _: self.activateWindow())
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 

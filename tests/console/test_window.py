@@ -48,17 +48,18 @@ def test_the_driving_script_imports_no_stage():
 
 
 @pytest.mark.slow
-def test_a_whole_session_by_mouse_and_keys(screen, tmp_path):
-    done = run(
-        screen, tmp_path, SESSION, "--lab", tmp_path / "lab", "--short",
-        "--pictures", tmp_path / "pictures",
-    )  # fmt: skip
+def test_the_first_steps_of_a_session_by_mouse_and_keys(screen, tmp_path):
+    """Pages, a patient, and the board recorded by four node processes; the whole is a benchmark."""
+    done = run(screen, tmp_path, SESSION, "--lab", tmp_path / "lab", "--short")
     assert done.returncode == 0, done.stderr[-3000:]
-    (session,) = (tmp_path / "lab" / "sessions" / "P017").iterdir()
-    assert (session / "static" / "trial.toml").is_file()
-    assert (session / "run1" / "report.pdf").read_bytes().startswith(b"%PDF")
     (rig,) = (tmp_path / "lab" / "rigs").iterdir()
-    assert (rig / "calibration.h5").is_file()
+    times = (rig / "calibrate" / "times.csv").read_text().splitlines()
+    assert {line.split(",")[0] for line in times[1:]} == {"cam01", "cam02", "cam03", "cam04"}
+    assert len(list((rig / "calibrate").glob("cam*.mkv"))) == 4
+    found = [
+        f.name for f in (tmp_path / "lab").rglob("*") if f.is_file() and b"Berg" in f.read_bytes()
+    ]
+    assert found == ["registry.db"]
 
 
 _NONE_KEPT = """
