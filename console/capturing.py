@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from capture.discovery import find_nodes
@@ -154,7 +154,7 @@ class Capturing:
             elif note.get("name"):
                 planned = PlannedTake("trial", note["name"])
             self._say(f"{planned.folder} was recorded earlier and not collected: collecting it now")
-            self._finish(planned, take)
+            self._finish(planned, _ended_now(take, time.monotonic_ns()))
 
     def record(self, planned: PlannedTake, enough: Callable[[], bool] = lambda: False) -> Recorded:
         """Record, collect and land one take.
@@ -220,3 +220,12 @@ class Capturing:
         for camera in landed.cameras:
             lines += ["", f"[cameras.{camera.camera}]", f'video = "{camera.camera}.mkv"']
         write_atomically(path, ("\n".join(lines) + "\n").encode())
+
+
+def _ended_now(take: Take, now_ns: int) -> Take:
+    """Return a take that nobody ended as it is ended now: it is over when it is collected.
+
+    What was to come after that is not lost. A lab clock that began anew says nothing.
+    """
+    so_far = (now_ns - take.start_lab_ns) * 1e-9
+    return replace(take, duration=min(take.duration, so_far)) if so_far > 0 else take

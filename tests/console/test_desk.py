@@ -12,8 +12,10 @@ import pytest
 
 from analysis.events import hold_events
 from calibration.board import Board
+from capture.session import Take
 from console.board_watch import why_not
 from console.calibrating import RigState, boards, thin_times, uncertainty_at_patient_mm
+from console.capturing import _ended_now
 from console.cell import BAD, GOOD, LOOK, UNKNOWN, CameraNow, CellNow, NodeNow
 from console.checks import check_capture, ready
 from console.desk import make_plan
@@ -290,3 +292,10 @@ def test_work_that_breaks_down_is_not_taken_for_refused(monkeypatch, tmp_path):
     assert job.state == FAILED
     assert "torn" in job.error
     jobs.close()
+
+
+def test_a_take_that_a_killed_lab_began_ends_when_it_is_fetched():
+    take = Take("run1-a", 10_000_000_000, 120.0, {"left": ("cam01",)})
+    assert _ended_now(take, 15_000_000_000).duration == pytest.approx(5.0)
+    assert _ended_now(take, 500_000_000_000).duration == 120.0  # it ended by itself
+    assert _ended_now(take, 1_000_000_000).duration == 120.0  # another clock
