@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 import threading
 import time
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from capture.clock import MIN_EXCHANGES, NodeClock, find_steps, follow_clock
 from capture.control import Describe, Description, Health, NodeHealth
@@ -69,7 +71,7 @@ class NodeWatch:
         self._ending = threading.Event()
         self._told: set[tuple[str, str, int]] = set()
         self._process: int | None = None
-        self._steps_told = len(find_steps(np.array(self._stamps, np.int64).reshape(-1, 4)))
+        self._steps_told = len(find_steps(_table(self._stamps)))
         self._thread = threading.Thread(target=self._run, name=f"watch {address.name}", daemon=True)
 
     def start(self) -> None:
@@ -86,7 +88,7 @@ class NodeWatch:
     def exchanges(self) -> int:
         """How many exchanges there are."""
         with self._lock:
-            return len(self._stamps)
+            return len(self._stamps) // 4
 
     def clock(self) -> NodeClock:
         """Return the node's clock as it is known now.
@@ -95,7 +97,7 @@ class NodeWatch:
             LabError: When there are too few exchanges, with the node's name.
         """
         with self._lock:
-            stamps = np.array(self._stamps, np.int64)
+            stamps = _table(self._stamps)
         try:
             return follow_clock(stamps)
         except LabError as error:
@@ -140,10 +142,10 @@ class NodeWatch:
 
     def _keep(self, stamps: tuple[int, int, int, int]) -> None:
         with self._lock:
-            self._stamps.append(stamps)
-            if len(self._stamps) > _KEPT_EXCHANGES:
-                del self._stamps[: _KEPT_EXCHANGES // 10]
-            recent = np.array(self._stamps[-2:], np.int64)
+            self._stamps.extend(stamps)
+            if len(self._stamps) > 4 * _KEPT_EXCHANGES:
+                del self._stamps[: 4 * (_KEPT_EXCHANGES // 10)]
+            recent = _table(self._stamps[-8:])
         for step in find_steps(recent):
             self._say(step.sentence(self.address.name))
 
@@ -186,18 +188,25 @@ class NodeWatch:
             self._say(f"node {self.address.name}, {where}: {what}{more}")
 
 
-def _read_stamps(log: Path | None) -> list[tuple[int, int, int, int]]:
+def _table(stamps: array[int]) -> NDArray[np.int64]:
+    """Return exchanges (N, 4) of stamps that follow each other."""
+    return np.array(stamps, np.int64).reshape(-1, 4)
+
+
+def _read_stamps(log: Path | None) -> array[int]:
     """Read exchanges of an earlier run on the same lab clock; a torn last record is left out.
 
     The lab's clock begins anew with its computer: exchanges from its future are another clock's.
     """
+    stamps = array("q")
     if log is None or not log.exists():
-        return []
+        return stamps
     content = log.read_bytes()
     whole = len(content) // _STAMPS.size * _STAMPS.size
     if whole != len(content):
         with log.open("r+b") as file:
             file.truncate(whole)
-    rows = [(a, b, c, d) for a, b, c, d in _STAMPS.iter_unpack(content[:whole])]
-    now_ns = time.monotonic_ns()
-    return rows if all(row[3] <= now_ns for row in rows) else []
+    rows = np.frombuffer(content[:whole], "<i8")
+    if not (rows[3::4] > time.monotonic_ns()).any():
+        stamps.extend(rows.tolist())
+    return stamps
