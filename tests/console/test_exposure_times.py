@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from console.pipeline import _at_exposure
+from console.reconstruction import _at_exposure
 from lab.camera import Camera
 from lab.points import Keypoints2D
 from lab.pose import Pose

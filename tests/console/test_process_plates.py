@@ -101,6 +101,13 @@ def test_the_tie_is_kept_and_named_in_the_record(lab, capsys):
         ("walk", 'plates = "gait-ring"', 'plates = "mine.toml"', "plates of another description"),
         ("walk", 'video = "cam01.mkv"', 'keypoints = "k.csv"', "plates are found in videos"),
         ("walk", 'plates = "gait-ring"', 'plates = "nobody"', "no plates of this name"),
+        (
+            "walk",
+            "[detect]",
+            "[analysis]\nconstant_bones = true\n[detect]",
+            "bones of constant length are for keypoints",
+        ),
+        ("walk", 'video = "cam01.mkv"', 'video = "cam01.mkv"\nreadout_ms = 8.0', "expose together"),
         ("standing", "sigma_mm = 0.5\n", "sigma_mm = -1.0\n", "between 0 and 100"),
         ("standing", '"left_psis"', '"left_heel_bone"', "does not point at left_psis"),
         ("standing", '"left_psis"', '"left_asis"', "points at left_asis twice"),
