@@ -70,7 +70,8 @@ class DemoCell:
         self._scene_file = self._folder / "scene"
         self._processes: list[subprocess.Popen[str]] = []
         self._adopted: list[int] = []
-        self.play(NOBODY)
+        if not self._scene_file.is_file():
+            self.play(NOBODY)
         self._write_lab()
 
     def start(self) -> None:
@@ -82,6 +83,7 @@ class DemoCell:
         self._adopted = self._find_running()
         if self._adopted:
             return
+        self.play(NOBODY)
         epoch_ns = time.monotonic_ns()
         lines = ["# Written by the demo anew at each start."]
         for number, camera in enumerate(self.room.cameras):
