@@ -156,13 +156,20 @@ def _decide(
     ask = np.flatnonzero((np.asarray(rejected) > 0) | (few & _near_jump(t, points)))
     both = s.seen[:, left] & s.seen[:, right]
     ask = ask[both[:, ask].any(0)]
-    for h in range(1, half) if len(ask) else ():
-        part = _crossed(s, left[ask], right[ask], hypotheses[h])
+    # Where many views agree on both points, one of them is not the exchanged one.
+    agreed = found.used[:, left] & found.used[:, right]
+    solid = (found.used[:, left].sum(0) > _FEW_VIEWS) & (found.used[:, right].sum(0) > _FEW_VIEWS)
+    agreed &= solid
+    for h in range(1, half):
+        tries = ask[~agreed[hypotheses[h]][:, ask].any(0)]
+        n = len(tries)
+        if not n:
+            continue
+        part = _crossed(s, left[tries], right[tries], hypotheses[h])
         tried = agree(part, volume)
-        n = len(ask)
-        xyz[ask, h, 0], xyz[ask, h, 1] = tried.estimate.xyz[:n], tried.estimate.xyz[n:]
+        xyz[tries, h, 0], xyz[tries, h, 1] = tried.estimate.xyz[:n], tried.estimate.xyz[n:]
         price = _cost(part, tried, np.arange(2 * n))
-        cost[ask, h] = price[:n] + price[n:]
+        cost[tries, h] = price[:n] + price[n:]
     xyz[:, half:], cost[:, half:] = xyz[:, :half, ::-1], cost[:, :half]
     cost += _COST_SWAP * np.minimum(hypotheses.sum(1), cameras)
     kept = np.argsort(cost, axis=1, kind="stable")[:, :_KEPT]
