@@ -101,14 +101,18 @@ REMARKS = {
 
 # Pose2Sim imports what it plots and films with at the top of its modules; nothing of it is used.
 PLOTLESS = """
-import sys, unittest.mock
+import importlib.machinery, sys, types, unittest.mock
+class Plotless(types.ModuleType):
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return unittest.mock.MagicMock()
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in OTHERS:
-            sys.modules[name] = unittest.mock.MagicMock()
-            return unittest.mock.MagicMock(loader=self, submodule_search_locations=[])
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
     def create_module(self, spec):
-        return unittest.mock.MagicMock(__path__=[])
+        return Plotless(spec.name)
     def exec_module(self, module):
         pass
 OTHERS = {"matplotlib", "mpl_toolkits", "PyQt5", "mpl_interactions", "anytree", "opensim", "lxml",
@@ -117,7 +121,7 @@ try:
     import lxml
     OTHERS.discard("lxml")
 except ImportError:
-    import types, xml.etree, xml.etree.ElementTree
+    import xml.etree, xml.etree.ElementTree
     sys.modules["lxml"] = xml.etree
     xml.etree.etree = sys.modules["lxml.etree"] = xml.etree.ElementTree
 sys.meta_path.append(Absent())

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.board import Board
+from calibration.compiled_corners import refine_corners
 from calibration.detect_cache import Found, cache_key, load_found, save_found
 from calibration.mistakes import find_mistake, flipped_back, mirrored_cameras, refuse_mirrored
 from calibration.times import Times, read_times
@@ -31,10 +32,25 @@ _FEWEST_CORNERS = 4
 # A corner further than this (in squares) from where its neighbours put it is a wrong one; lens
 # distortion bends a board by far less within its own area.
 _OFF_BOARD_SQUARES = 0.12
+# The window of the adaptive threshold: at least so many px, and this part of the image's width.
+_WINDOW_PX, _WINDOW_PART = 13, 0.01
+_USUAL_CORRECTION = 0.6  # OpenCV's own part of the bits that could be corrected
+# With fewer views than this the video may be a mirrored one.
+_FEWEST_VIEWS = 3
 # What remains of a corner's error where the image noise alone would promise less: print,
 # flatness, interpolation of the sensor's colour filter (measured: 0.1 to 0.2 px on webcams).
 _FLOOR_PX = 0.1
 _ALTERNATIVE_FRAMES = 12
+# The window around a corner, tapering, against the gap between it and the markers, which it may
+# touch: 1.1 had the least error on rendered boards, sharp, blurred and oblique (1.4: twice that).
+_REACH_OF_GAP, _LARGEST_REACH = 1.12, 0.3
+_LEAST_WINDOW_PX = 3.5
+_MOST_MOVED_PX = 1.5
+_NOT_REFINED_PX = 0.5
+_QUIETEST = 0.5  # grey levels: rounding alone makes 0.3
+# Variance of what a gradient's error does, per squared grey level; neighbouring gradients share
+# pixels. Measured on rendered boards with 12 and 25 grey levels of noise.
+_GRADIENT_NOISE = 0.5
 
 
 def detect_board(image: NDArray[np.uint8], board: Board) -> tuple[NDArray[np.int64], FloatArray]:
@@ -109,21 +125,12 @@ def _find_all(
     progress: Progress | None,
 ) -> Found:
     """Find the board in the frames of a video, all cores at work."""
-    detector = _Detector(board)
-    t: list[float] = []
-    found: list[tuple[NDArray[np.int64], FloatArray, FloatArray]] = []
-    waiting: deque[Future[Any]] = deque()
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        for time, total, gray in _frames(path, wanted):
-            t.append(time)
-            waiting.append(pool.submit(detector.find, gray))
-            while len(waiting) > 2 * _WORKERS:
-                found.append(waiting.popleft().result())
-                if progress:
-                    progress(len(found), total, camera)
-        found.extend(future.result() for future in waiting)
-    if progress:
-        progress(len(found), len(found), camera)
+    t, found = _find_each(path, board, camera, wanted, progress, None if board.two_sided else False)
+    if not board.two_sided and sum(len(ids) > 0 for ids, _, _ in found) < _FEWEST_VIEWS:
+        # Hardly seen as it should be: as its mirror image, then?
+        _, behind = _find_each(path, board, camera, wanted, progress, True)
+        pairs = zip(found, behind, strict=True)
+        found = [own if len(own[0]) else other for own, other in pairs]
     if not any(len(ids) for ids, _, _ in found):
         raise _nothing_found(path, board, camera, wanted)
     count = len(board.corner_names)
@@ -133,6 +140,33 @@ def _find_all(
         xy_px[frame, ids] = xy
         cov_px[frame, ids] = cov
     return Found(np.array(t), xy_px, cov_px)
+
+
+def _find_each(
+    path: Path,
+    board: Board,
+    camera: str,
+    wanted: Mapping[int, float] | None,
+    progress: Progress | None,
+    mirrored: bool | None,
+) -> tuple[list[float], list[tuple[NDArray[np.int64], FloatArray, FloatArray]]]:
+    """Return the times of the frames and what each shows; `mirrored` as in `_Detector.find`."""
+    detector = _Detector(board)
+    t: list[float] = []
+    found: list[tuple[NDArray[np.int64], FloatArray, FloatArray]] = []
+    waiting: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for time, total, gray in _frames(path, wanted):
+            t.append(time)
+            waiting.append(pool.submit(detector.find, gray, mirrored))
+            while len(waiting) > 2 * _WORKERS:
+                found.append(waiting.popleft().result())
+                if progress:
+                    progress(len(found), total, camera)
+        found.extend(future.result() for future in waiting)
+    if progress:
+        progress(len(found), len(found), camera)
+    return t, found
 
 
 def detect_videos(
@@ -201,6 +235,45 @@ def video_size(path: Path | str) -> tuple[int, int]:
         return int(stream.width), int(stream.height)
 
 
+def own_markers(board: Board) -> tuple[Any, int]:
+    """Return OpenCV's board with a dictionary of its own markers alone, and the bits to correct.
+
+    Of a large dictionary every smudge reads as some marker: with 1000 markers of 4 x 4 bits one
+    square in 17 does. The board's own few are further apart, so that a bit read wrongly can be
+    corrected, and are looked up many times faster.
+    """
+    given = board.pattern()
+    every = given.getDictionary()
+    count = len(given.getIds())
+    size = every.markerSize
+    bits = [
+        cv2.aruco.Dictionary.getBitsFromByteList(every.bytesList[i : i + 1], size)
+        for i in range(count)
+    ]
+    turned = np.array([[np.rot90(b, k).ravel() for k in range(4)] for b in bits], np.int16)
+    flat = turned.reshape(-1, size * size)
+    apart = (flat[:, None] != turned[None, :, 0].reshape(1, count, -1)).sum(-1)
+    apart[np.arange(count) * 4, np.arange(count)] = size * size
+    spare = (int(apart.min()) - 1) // 2
+    usual = max(1, int(_USUAL_CORRECTION * every.maxCorrectionBits))
+    correct = max(0, min(spare, usual))
+    own = cv2.aruco.Dictionary(every.bytesList[:count].copy(), size, correct)
+    pattern = cv2.aruco.CharucoBoard(
+        given.getChessboardSize(), given.getSquareLength(), given.getMarkerLength(), own
+    )
+    pattern.setLegacyPattern(board.legacy)
+    return pattern, correct
+
+
+def charuco_detector(pattern: tuple[Any, int], window_px: int) -> Any:
+    """Return OpenCV's detector of a pattern of `own_markers`, thresholding with one window."""
+    parameters = cv2.aruco.DetectorParameters()
+    parameters.adaptiveThreshWinSizeMin = parameters.adaptiveThreshWinSizeMax = window_px
+    # OpenCV takes this part of what the dictionary says can be corrected; ours says what is right.
+    parameters.errorCorrectionRate = 1.0
+    return cv2.aruco.CharucoDetector(pattern[0], cv2.aruco.CharucoParameters(), parameters)
+
+
 class _Detector:
     """OpenCV's detector with our board; one per thread is not needed, OpenCV's is stateless."""
 
@@ -209,15 +282,26 @@ class _Detector:
         # In the pattern's own order, before any mirroring.
         front = replace(board, mirrored=False, two_sided=False)
         self.plane = np.ascontiguousarray(front.corners_m()[:, :2] / board.square_m)
-        self.detector = cv2.aruco.CharucoDetector(board.pattern())
+        self.pattern = own_markers(board)
+        self.detectors: dict[int, Any] = {}
 
-    def find(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+    def find(
+        self, image: NDArray[np.uint8], mirrored: bool | None = None
+    ) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+        """Find corner ids (n,), pixels (n, 2) and covariances (n, 2, 2).
+
+        Args:
+            image: Grey, or blue green red.
+            mirrored: Look for the board as it should be seen (False) or for its mirror image (True)
+                alone; None tries the one and then the other.
+        """
         gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
         if self.board.inverted:
             gray = 255 - gray
         gray = np.ascontiguousarray(gray, np.uint8)
         # A print seen from behind, on glass, thin paper or a two-sided board, is its mirror image.
-        for flipped in (self.board.mirrored, not self.board.mirrored):
+        ways = (False, True) if mirrored is None else (mirrored,)
+        for flipped in (way != self.board.mirrored for way in ways):
             seen = np.ascontiguousarray(gray[:, ::-1]) if flipped else gray
             found = self._find_upright(seen)
             if found is not None:
@@ -227,13 +311,19 @@ class _Detector:
         ids, xy = found
         if flipped:
             xy[:, 0] = gray.shape[1] - 1 - xy[:, 0]
-        cov = _corner_covariances(gray, xy, self._reach(ids, xy))
+        xy, cov = self._refined(gray, ids, xy)
         if flipped != self.board.mirrored and len(self.board.corner_names) > len(self.plane):
             ids = ids + len(self.plane)
         return ids, xy, cov
 
+    def _detector(self, width_px: int) -> Any:
+        window = max(_WINDOW_PX, round(width_px * _WINDOW_PART)) | 1
+        if window not in self.detectors:
+            self.detectors[window] = charuco_detector(self.pattern, window)
+        return self.detectors[window]
+
     def _find_upright(self, gray: NDArray[np.uint8]) -> tuple[NDArray[np.int64], FloatArray] | None:
-        corners, ids, _, _ = self.detector.detectBoard(gray)
+        corners, ids, _, _ = self._detector(gray.shape[1]).detectBoard(gray)
         if ids is None or len(ids) < _FEWEST_CORNERS:
             return None
         # OpenCV 4 returns (N, 1, 2) and (N, 1), OpenCV 5 (N, 2) and (N,).
@@ -250,52 +340,63 @@ class _Detector:
         plane = self.plane[ids]
         if np.linalg.matrix_rank(plane - plane.mean(0), tol=1e-6) < 2:
             return np.ones(len(ids), bool)
-        # Least median of squares needs no scale in px, which differs with the board's distance.
-        homography, _ = cv2.findHomography(xy, plane, cv2.LMEDS)
-        if homography is None:
-            return np.zeros(len(ids), bool)
-        flat = np.concatenate([xy, np.ones((len(xy), 1))], axis=1) @ homography.T
-        off = np.linalg.norm(flat[:, :2] / flat[:, 2:] - plane, axis=1)
-        return off < _OFF_BOARD_SQUARES
+        # All of them first: with five or six corners a minimal set may lie badly, and right ones
+        # would be lost. The plane's unit is the square, whatever the board's distance.
+        for method in (0, cv2.RANSAC):
+            homography, _ = cv2.findHomography(xy, plane, method, _OFF_BOARD_SQUARES)
+            if homography is None:
+                continue
+            flat = np.concatenate([xy, np.ones((len(xy), 1))], axis=1) @ homography.T
+            off = np.linalg.norm(flat[:, :2] / flat[:, 2:] - plane, axis=1)
+            fits = off < _OFF_BOARD_SQUARES
+            if fits.all() or method:
+                return fits
+        return np.zeros(len(ids), bool)
 
-    def _reach(self, ids: NDArray[np.int64], xy: FloatArray) -> int:
-        """Return half the width (px) of a window that holds one corner only."""
-        apart = np.linalg.norm(xy[:, None] - xy[None], axis=2)
-        squares = np.linalg.norm(self.plane[ids][:, None] - self.plane[ids][None], axis=2)
-        neighbours = np.isclose(squares, 1)
-        side = apart[neighbours].min() if neighbours.any() else 12.0
-        return int(np.clip(round(0.3 * side), 2, 8))
+    def _refined(
+        self, gray: NDArray[np.uint8], ids: NDArray[np.int64], xy: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the corners (n, 2) refined, and their covariances (n, 2, 2) px^2.
+
+        A floor is added for what the image's noise does not explain.
+        """
+        gap = (1 - self.board.marker_m / self.board.square_m) / 2
+        refined, spread, noise = np.empty_like(xy), np.empty((len(xy), 2, 2)), np.empty(len(xy))
+        refine_corners(
+            gray,
+            np.ascontiguousarray(xy),
+            self._plane_by_px(ids, xy),
+            min(_REACH_OF_GAP * gap, _LARGEST_REACH),
+            _LEAST_WINDOW_PX,
+            _MOST_MOVED_PX,
+            refined,
+            spread,
+            noise,
+        )
+        level = _GRADIENT_NOISE * np.maximum(noise, _QUIETEST) ** 2
+        cov = level[:, None, None] * spread + _FLOOR_PX**2 * np.eye(2)
+        cov[spread[:, 0, 0] == 0] = _NOT_REFINED_PX**2 * np.eye(2)
+        return refined, cov
+
+    def _plane_by_px(self, ids: NDArray[np.int64], xy: FloatArray) -> FloatArray:
+        """Return the derivative (n, 2, 2) of the board's plane, in squares, by the image's px."""
+        plane = self.plane[ids]
+        homography = None
+        if np.linalg.matrix_rank(plane - plane.mean(0), tol=1e-6) == 2:
+            homography, _ = cv2.findHomography(xy, plane, 0)
+        if homography is None:  # all in a line: their distances alone are known
+            steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
+            squares = np.linalg.norm(np.diff(plane, axis=0), axis=1)
+            scale = float(np.median(squares / np.maximum(steps, 1e-9)))
+            return np.broadcast_to(scale * np.eye(2), (len(xy), 2, 2)).copy()
+        flat = np.concatenate([xy, np.ones((len(xy), 1))], axis=1) @ homography.T
+        w = flat[:, 2:, None]
+        at = flat[:, :2] / flat[:, 2:]
+        by_px = (homography[None, :2, :2] - at[:, :, None] * homography[None, 2:, :2]) / w
+        return np.ascontiguousarray(by_px)
 
 
 _NOTHING = (np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2, 2)))
-
-
-def _corner_covariances(gray: NDArray[np.uint8], xy: FloatArray, reach: int) -> FloatArray:
-    """Estimate the covariance (n, 2, 2) px^2 of corners from the image around them.
-
-    A corner is where the image gradient is orthogonal to the line to it; with image noise s its
-    covariance is s^2 (sum g g^T)^-1 over the window (Foerstner and Guelch, Intercommission
-    Conference on Fast Processing of Photogrammetric Data, 1987, section 2), and a floor is added
-    for what image noise does not explain.
-    """
-    image = gray.astype(np.float32)
-    height, width = image.shape
-    covariances = np.empty((len(xy), 2, 2))
-    for i, (x, y) in enumerate(np.round(xy).astype(int)):
-        left, right = max(x - reach - 1, 0), min(x + reach + 2, width)
-        top, bottom = max(y - reach - 1, 0), min(y + reach + 2, height)
-        patch = image[top:bottom, left:right]
-        if min(patch.shape) < 4:
-            covariances[i] = np.eye(2)
-            continue
-        gx = (patch[1:-1, 2:] - patch[1:-1, :-2]).ravel() / 2
-        gy = (patch[2:, 1:-1] - patch[:-2, 1:-1]).ravel() / 2
-        # The mixed second difference of white noise s has variance 4 s^2 (Immerkaer's idea).
-        mixed = patch[1:, 1:] - patch[1:, :-1] - patch[:-1, 1:] + patch[:-1, :-1]
-        noise = max(float(np.median(np.abs(mixed))) / 0.6745 / 2, 0.5)
-        normal = np.array([[gx @ gx, gx @ gy], [gx @ gy, gy @ gy]], float)
-        covariances[i] = noise**2 * np.linalg.inv(normal + np.eye(2)) + _FLOOR_PX**2 * np.eye(2)
-    return covariances
 
 
 def _wanted_frames(

@@ -71,6 +71,76 @@ def test_corners_are_no_worse_than_opencvs_plain_detection(how):
     )
 
 
+def test_corners_seen_at_a_slant_are_twice_as_good_as_plain_ones():
+    rng = np.random.default_rng(8)
+    texture, detector = BOARD.image(60), cv2.aruco.CharucoDetector(BOARD.pattern())
+    ours, plain = [], []
+    for angle in np.radians([52, 56, 60, 63]):
+        pose = held(BOARD, [angle * np.cos(9 * angle), angle * np.sin(9 * angle), 0.0], 0.5)
+        image = render_plane(texture, BOARD.size_m, pose, CAMERA, noise=2.0, rng=rng)
+        truth = CAMERA.project(pose.transform(BOARD.corners_m()))
+        ids, xy = detect_board(image, BOARD)
+        ours.append(xy - truth[ids])
+        corners, found = detector.detectBoard(image)[:2]
+        plain.append(np.reshape(corners, (-1, 2)) - truth[np.ravel(found)])
+    assert min(len(np.concatenate(ours)), len(np.concatenate(plain))) >= 40
+    rms = [np.sqrt(np.mean(np.concatenate(e) ** 2)) for e in (ours, plain)]
+    assert rms[0] < 0.6 * rms[1]
+    assert rms[0] < 0.04
+
+
+@pytest.mark.parametrize("noise", [10.0, 20.0])
+def test_the_covariance_of_a_corner_is_its_error(monkeypatch, noise):
+    monkeypatch.setattr(detect, "_FLOOR_PX", 0.0)  # nothing but the image's noise is rendered
+    rng, finder, squared = np.random.default_rng(9), detect._Detector(BOARD), []
+    texture = BOARD.image(60)
+    for _ in range(12):
+        pose = held(BOARD, rng.normal(0, 0.35, 3))
+        image = render_plane(texture, BOARD.size_m, pose, CAMERA, noise=noise, rng=rng)
+        truth = CAMERA.project(pose.transform(BOARD.corners_m()))
+        for k, xy, cov in zip(*finder.find(image), strict=True):
+            squared.append((xy - truth[k]) @ np.linalg.solve(cov, xy - truth[k]) / 2)
+    assert len(squared) > 120
+    assert 0.5 < np.mean(squared) < 2.0
+
+
+def test_few_corners_that_fit_the_board_are_kept_and_a_wrong_one_is_not():
+    finder = detect._Detector(BOARD)
+    corners = CAMERA.project(held(BOARD, [0.3, -0.2, 0.1]).transform(BOARD.corners_m()))
+    rng = np.random.default_rng(0)
+    # Two rows of three, of which the minimal sets are nearly degenerate, with real noise.
+    for ids in ([0, 1, 2, 4, 5, 6], [1, 4, 7, 9, 10], [0, 4, 8, 9, 10, 11]):
+        ids = np.array(ids)
+        xy = corners[ids] + rng.normal(0, 0.3, (len(ids), 2))
+        assert finder._fits_the_board(ids, xy).all()
+    ids = np.arange(12)
+    xy = corners + rng.normal(0, 0.3, corners.shape)
+    xy[5] += [9.0, -7.0]
+    assert finder._fits_the_board(ids, xy).tolist() == [k != 5 for k in range(12)]
+
+
+@pytest.mark.parametrize(
+    "board",
+    [
+        Board(5, 4, 0.06, 0.045),
+        Board(5, 7, 0.06, 0.045, "DICT_5X5_250"),
+        Board(12, 9, 0.06, 0.045, "DICT_6X6_1000"),
+        Board(4, 6, 0.06, 0.045, legacy=True),
+    ],
+)
+def test_the_boards_own_markers_are_told_apart_with_what_is_corrected(board):
+    pattern, correct = detect.own_markers(board)
+    own = pattern.getDictionary()
+    count = board.columns * board.rows // 2
+    assert len(own.bytesList) == count == len(pattern.getIds())
+    for i in range(count):
+        bits = cv2.aruco.Dictionary.getBitsFromByteList(own.bytesList[i : i + 1], own.markerSize)
+        least = min(own.getDistanceToId(bits, j) for j in range(count) if j != i)
+        assert least > 2 * correct
+    assert 0 <= correct <= 3
+    assert (pattern.generateImage((480, 480)) == board.pattern().generateImage((480, 480))).all()
+
+
 MISTAKES = {
     "legacy = true": Board(5, 4, 0.06, 0.045, legacy=True),
     "inverted = true": Board(5, 4, 0.06, 0.045, inverted=True),
