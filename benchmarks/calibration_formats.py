@@ -58,10 +58,11 @@ array.to_toml(folder + "/caliscope_again.toml")
 """,
     "pose2sim": """
 import sys, cv2, numpy as np
+from pathlib import Path
 from Pose2Sim.common import retrieve_calib_params, computeP
 from Pose2Sim.calibration import toml_write
 folder = sys.argv[1]
-path = folder + "/pose2sim.toml"
+path = Path(folder + "/pose2sim.toml")
 p = retrieve_calib_params(path)
 points = np.load(folder + "/points.npy")
 found = [cv2.projectPoints(points, np.array(r), np.array(t), k, d)[0].reshape(-1, 2)
@@ -77,7 +78,7 @@ from Pose2Sim.calibration import calib_easymocap_fun
 folder = sys.argv[1]
 points = np.load(folder + "/points.npy")
 files = [folder + "/easymocap/extri.yml", folder + "/easymocap/intri.yml"]
-_, _, _, K, D, R, T = calib_easymocap_fun(files)
+_, _, _, D, K, R, T = calib_easymocap_fun(files)
 # It drops the fifth coefficient and with it k3: lenses here have none in this file.
 found = [cv2.projectPoints(points, r, t, k, d)[0].reshape(-1, 2) for r, t, k, d in zip(R, T, K, D)]
 np.save(folder + "/pose2sim, easymocap.npy", np.array(found))

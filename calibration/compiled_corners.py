@@ -25,7 +25,7 @@ def refine_corners(
     by_px: FloatArray,
     reach: float,
     least_px: float,
-    most_px: float,
+    most: float,
     out_xy: FloatArray,
     spread: FloatArray,
     noise: FloatArray,
@@ -42,7 +42,7 @@ def refine_corners(
         by_px: (n, 2, 2) squares per px, the board's plane by the image at each corner.
         reach: Half the window, in squares.
         least_px: No window is smaller than this.
-        most_px: A corner that would move further than this stays, its spread zero.
+        most: A corner that would move further than this (squares) stays, its spread zero.
         out_xy: (n, 2) px, the result.
         spread: (n, 2, 2) px^2 per squared grey level, the covariance above, the result.
         noise: (n,) standard deviation of the grey levels around each corner, the result.
@@ -109,8 +109,10 @@ def refine_corners(
             step_x, step_y = (n11 * b0 - n01 * b1) / area, (n00 * b1 - n01 * b0) / area
             x += step_x
             y += step_y
-            moved = (x - xy[c, 0]) ** 2 + (y - xy[c, 1]) ** 2
-            if moved > most_px * most_px:
+            moved_x, moved_y = x - xy[c, 0], y - xy[c, 1]
+            across = a00 * moved_x + a01 * moved_y
+            down = a10 * moved_x + a11 * moved_y
+            if across * across + down * down > most * most:
                 good = False
                 break
             good = True

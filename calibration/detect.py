@@ -45,7 +45,7 @@ _ALTERNATIVE_FRAMES = 12
 # touch: 1.1 had the least error on rendered boards, sharp, blurred and oblique (1.4: twice that).
 _REACH_OF_GAP, _LARGEST_REACH = 1.12, 0.3
 _LEAST_WINDOW_PX = 3.5
-_MOST_MOVED_PX = 1.5
+_MOST_MOVED_SQUARES = 0.15
 _NOT_REFINED_PX = 0.5
 _QUIETEST = 0.5  # grey levels: rounding alone makes 0.3
 # Variance of what a gradient's error does, per squared grey level; neighbouring gradients share
@@ -368,7 +368,7 @@ class _Detector:
             self._plane_by_px(ids, xy),
             min(_REACH_OF_GAP * gap, _LARGEST_REACH),
             _LEAST_WINDOW_PX,
-            _MOST_MOVED_PX,
+            _MOST_MOVED_SQUARES,
             refined,
             spread,
             noise,

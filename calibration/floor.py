@@ -17,7 +17,7 @@ import numpy as np
 from calibration.board import Board
 from calibration.bundle import Network, adjoint, cross_matrix, normal_equations, view_normals
 from calibration.free_points import triangulate
-from calibration.plumb import PlumbLine, Up, carried, find_up
+from calibration.plumb import PlumbLine, Up, carried, find_up, up_covariance
 from calibration.start import board_poses, shared_board_poses
 from calibration.views import Sightings, Views, usable_frames
 from lab.checks import FloatArray
@@ -225,8 +225,7 @@ def place_floor(
     up = find_up(moved, plumb)
     measured = level_along(up.direction, 0.0, heading, "a plumb line")
     turn = measured.turn_by_up()
-    spread = up.by_rig @ moved.cov @ up.by_rig.T if moved.has_covariance else 0.0
-    tilt = (turn @ (up.cov + spread) @ turn.T)[:2, :2]
+    tilt = (turn @ up_covariance(moved, up) @ turn.T)[:2, :2]
     sigma = math.sqrt(float(np.trace(tilt)) / 2)
     measured = replace(measured, sigma_rad=sigma, thickness_m=thickness_m)
     return raise_to_lab(moved, measured, up)
@@ -269,12 +268,19 @@ def raise_to_lab(rig: Rig, level: Level, up: Up | None = None) -> Rig:
     inclined = ()
     if up is not None or any(level.slopes):
         along, across = level.incline()
+        # A turn about y changes the slope along x, one about x the slope along y.
+        sigmas = (level.sigma_rad, level.sigma_rad)
+        if up is not None:
+            spread = up_covariance(rig, up)
+            turned = np.diag(level.turn_by_up() @ spread @ level.turn_by_up().T)
+            sigmas = (math.sqrt(turned[1]), math.sqrt(turned[0]))
         figures |= {"belt_incline_rad": along, "belt_cross_slope_rad": across}
-        interval = 1.96 * math.degrees(level.sigma_rad)
-        inclined = (
-            f"the floor or belt under the board rises by {math.degrees(along):+.2f} deg along x "
-            f"and {math.degrees(across):+.2f} deg along y, each +- {interval:.2g}",
-        )
+        figures |= {"belt_incline_sigma_rad": sigmas[0], "belt_cross_slope_sigma_rad": sigmas[1]}
+        words = [
+            f"{math.degrees(slope):+.2f} +- {1.96 * math.degrees(sigma):.2g} deg along {axis}"
+            for slope, sigma, axis in zip((along, across), sigmas, "xy", strict=True)
+        ]
+        inclined = (f"the floor or belt under the board rises by {' and '.join(words)}",)
     kept = tuple(r for r in rig.quality.reasons if r != NO_FLOOR)
     note = f"up is from {level.source}, known to {math.degrees(level.sigma_rad):.2g} deg"
     quality = replace(rig.quality, reasons=(*kept, note, *inclined), figures=figures)

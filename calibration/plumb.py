@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,12 @@ _SHORTEST_PX = 50.0
 # A direction less certain than this is no plumb line: the cameras see it from one side.
 _WORST_RAD = math.radians(0.5)
 _DISAGREE = 5.0  # standard deviations of a camera's plane from the direction found
-_STEP = 1e-6
+_STEP, _STEP_PX = 1e-6, 1e-3
+_NO_LEAN_RAD = 1e-6  # of arithmetic; two cameras agree by construction
+
+
+# The unit normals (C, 3) of the cameras' planes, and what points up in each (C, 3).
+Planes = tuple[FloatArray, FloatArray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,8 +137,9 @@ def find_up(rig: Rig, plumb: PlumbLine) -> Up:
         )
     cameras = [rig.camera(name) for name in names]
     points = np.stack([plumb.points_px[name] for name in names])
-    up = _direction(cameras, points)
-    by_points = _by_points(cameras, points, up)
+    up = _direction(_planes(cameras, points), points)
+    across = np.eye(3) - np.outer(up, up)
+    by_points = across @ _by_points(_direction, cameras, points)
     cov = plumb.sigma_px**2 * by_points @ by_points.T
     spread = math.sqrt(max(np.linalg.eigvalsh(cov)[-1], 0.0))
     if not spread < _WORST_RAD:
@@ -143,11 +149,19 @@ def find_up(rig: Rig, plumb: PlumbLine) -> Up:
             where="plumb line",
             remedy="Mark it in cameras that stand at right angles to each other, over its length.",
         )
-    _check_agreement(names, cameras, points, up, plumb.sigma_px)
-    return Up(up, _by_rig(rig, names, points, up), cov)
+    _check_agreement(rig, names, points, up, plumb.sigma_px)
+    return Up(up, across @ _by_rig(_direction, rig, names, points), cov)
 
 
-def _planes(cameras: Sequence[Camera], points_px: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _with_plane(planes: Planes, index: int, camera: Camera, pair_px: FloatArray) -> Planes:
+    """Return the planes with one of them made anew."""
+    normals, upward = planes[0].copy(), planes[1].copy()
+    own = _planes([camera], pair_px[None])
+    normals[index], upward[index] = own[0][0], own[1][0]
+    return normals, upward
+
+
+def _planes(cameras: Sequence[Camera], points_px: FloatArray) -> Planes:
     """Return the planes' unit normals (C, 3) and the directions (C, 3) from bottom to top."""
     rays = []
     for camera, pair in zip(cameras, points_px, strict=True):
@@ -164,32 +178,43 @@ def _planes(cameras: Sequence[Camera], points_px: FloatArray) -> tuple[FloatArra
     return normals / np.linalg.norm(normals, axis=1, keepdims=True), lines[:, 0] - lines[:, 1]
 
 
-def _direction(cameras: Sequence[Camera], points_px: FloatArray) -> FloatArray:
+def _direction(planes: Planes, points_px: FloatArray) -> FloatArray:
     """Return the unit vector nearest to all planes; a longer line in the image weighs more."""
-    normals, upward = _planes(cameras, points_px)
+    normals, upward = planes
     length = np.linalg.norm(points_px[:, 0] - points_px[:, 1], axis=1, keepdims=True)
     up = np.linalg.svd(length * normals)[2][-1]
     return up * np.sign(np.sum(upward @ up))
 
 
-def _by_points(cameras: Sequence[Camera], points_px: FloatArray, up: FloatArray) -> FloatArray:
-    """Return the derivative (3, 4 C) of the direction by the points' coordinates, per px."""
-    columns = []
+def _leans(planes: Planes, points_px: FloatArray) -> FloatArray:
+    """Return by how much (C,) rad each camera's plane leans off the direction of all."""
+    return planes[0] @ _direction(planes, points_px)
+
+
+_Measured = Callable[[Planes, FloatArray], FloatArray]
+
+
+def _by_points(measured: _Measured, cameras: Sequence[Camera], points_px: FloatArray) -> FloatArray:
+    """Return the derivative (n, 4 C) of what is measured (n,) by the points' coordinates."""
+    columns, here = [], _planes(cameras, points_px)
     for index in np.ndindex(points_px.shape):
         ends = []
         for sign in (1, -1):
             moved = points_px.copy()
-            moved[index] += sign * 1e-3
-            ends.append(_direction(cameras, moved))
-        columns.append((ends[0] - ends[1]) / 2e-3)
-    columns_by_point = np.column_stack(columns)
-    return columns_by_point - np.outer(up, up @ columns_by_point)
+            moved[index] += sign * _STEP_PX
+            c = int(index[0])
+            ends.append(measured(_with_plane(here, c, cameras[c], moved[c]), moved))
+        columns.append((ends[0] - ends[1]) / (2 * _STEP_PX))
+    return np.column_stack(columns)
 
 
-def _by_rig(rig: Rig, names: Sequence[str], points_px: FloatArray, up: FloatArray) -> FloatArray:
-    """Return the derivative (3, Q) of the direction by the rig's parameters."""
-    result = np.zeros((3, len(rig.cov)))
+def _by_rig(
+    measured: _Measured, rig: Rig, names: Sequence[str], points_px: FloatArray
+) -> FloatArray:
+    """Return the derivative (n, Q) of what is measured (n,) by the rig's parameters."""
     cameras = [rig.camera(name) for name in names]
+    here = _planes(cameras, points_px)
+    result = np.zeros((len(measured(here, points_px)), len(rig.cov)))
     for c, name in enumerate(names):
         part = rig.parameter_slices()[rig.names.index(name)]
         for j in range(part.stop - part.start):
@@ -197,44 +222,49 @@ def _by_rig(rig: Rig, names: Sequence[str], points_px: FloatArray, up: FloatArra
             if 3 <= j < 6:
                 continue
             step = np.zeros(part.stop - part.start)
-            step[j] = _STEP if j not in (6, 7, 8, 9) else 1e-3
+            step[j] = _STEP_PX if 6 <= j < 10 else _STEP
             ends = []
             for sign in (1, -1):
-                moved = list(cameras)
-                moved[c] = cameras[c].perturbed(sign * step)
-                ends.append(_direction(moved, points_px))
+                moved = cameras[c].perturbed(sign * step)
+                ends.append(measured(_with_plane(here, c, moved, points_px[c]), points_px))
             result[:, part.start + j] = (ends[0] - ends[1]) / (2 * step[j])
-    return result - np.outer(up, up @ result)
+    return result
 
 
 def _check_agreement(
-    names: Sequence[str],
-    cameras: Sequence[Camera],
-    points_px: FloatArray,
-    up: FloatArray,
-    sigma_px: float,
+    rig: Rig, names: Sequence[str], points_px: FloatArray, up: FloatArray, sigma_px: float
 ) -> None:
-    """Refuse points that cannot be of one hanging line, or stand upside down."""
-    normals, upward = _planes(cameras, points_px)
+    """Refuse points that cannot be of hanging lines, or stand upside down."""
+    cameras = [rig.camera(name) for name in names]
+    _, upward = _planes(cameras, points_px)
     wrong = [name for name, way in zip(names, upward, strict=True) if way @ up <= 0]
     if wrong:
         raise LabError(
             f"{', '.join(wrong)}: top and bottom of the plumb line are exchanged",
             where="plumb line",
         )
-    for name, camera, pair, normal in zip(names, cameras, points_px, normals, strict=True):
-        length = float(np.linalg.norm(pair[0] - pair[1]))
-        # The plane turns about the line of sight by the points' error over their distance.
-        sigma = math.sqrt(2) * sigma_px / length
-        focal = float(camera.intrinsics[0])
-        sigma = max(sigma, sigma_px / focal)
-        if abs(float(normal @ up)) > _DISAGREE * sigma:
-            raise LabError(
-                f"{name}: its line leans {math.degrees(abs(float(normal @ up))):.1f} deg off the "
-                "direction that the other cameras see",
-                where="plumb line",
-                remedy="Mark a line that hangs freely and still, and the same ends of it.",
-            )
+    by_points = sigma_px * _by_points(_leans, cameras, points_px)
+    variance = np.sum(by_points**2, axis=1)
+    if rig.has_covariance:
+        by_rig = _by_rig(_leans, rig, names, points_px)
+        variance = variance + np.einsum("iq,qr,ir->i", by_rig, rig.cov, by_rig)
+    leans = np.abs(_leans(_planes(cameras, points_px), points_px))
+    off = leans / np.sqrt(variance + _NO_LEAN_RAD**2)
+    worst = int(np.argmax(off))
+    if off[worst] > _DISAGREE:
+        raise LabError(
+            f"{names[worst]}: its line leans {math.degrees(leans[worst]):.2g} deg off the "
+            f"direction that all see, {off[worst]:.0f} times what their errors explain",
+            where="plumb line",
+            remedy="Mark lines that hang freely and still, and check that no camera has moved.",
+        )
+
+
+def up_covariance(rig: Rig, up: Up) -> FloatArray:
+    """Return the covariance (3, 3) of up in the rig's frame, from the points and from the rig."""
+    if not rig.has_covariance:
+        return up.cov
+    return up.cov + up.by_rig @ rig.cov @ up.by_rig.T
 
 
 def carried(rig: Rig, up: Up, turn_by_up: FloatArray) -> Rig:

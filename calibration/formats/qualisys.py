@@ -74,7 +74,7 @@ def read_qca(path: Path | str) -> Rig:
         if not name:
             raise FileError("a camera has no serial, so no name", where=where)
         cameras.append(_camera(element, name, where))
-        if "avg-residual" in element.attrib:
+        if element.get("avg-residual", "nan").lower() != "nan":
             residual_mm = number(element.attrib, "avg-residual", where)
             residuals[name] = {"average_residual_mm": residual_mm}
     return foreign_rig(cameras, path, "Qualisys", figures=residuals)
@@ -117,10 +117,11 @@ def write_qca(rig: Rig, path: Path) -> Written:
     lines = ["<?xml version='1.0' encoding='UTF-8'?>", '<calibration type="regular">', "<cameras>"]
     for camera in cameras:
         residual = rig.quality.cameras.get(camera.name, {}).get("average_residual_mm")
-        known = "" if residual is None else f' avg-residual="{float(residual)!r}"'
+        # Readers ask for this attribute; what is not known is nan, not 0.
+        known = "nan" if residual is None else repr(float(residual))
         lines += [
             f'<camera active="1" serial={quoteattr(camera.name)} model="none"'
-            f' viewrotation="0"{known}>',
+            f' viewrotation="0" avg-residual="{known}">',
             *_elements(camera),
             "</camera>",
         ]

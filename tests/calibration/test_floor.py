@@ -55,8 +55,8 @@ def keypoints(corners):
     }  # fmt: skip
 
 
-def place(rig, corners, ends, **how):
-    plumb = PlumbLine(ends, CLICK_PX)
+def place(rig, corners, ends, click_px=CLICK_PX, **how):
+    plumb = PlumbLine(ends, click_px)
     return place_floor(rig, keypoints(corners), BOARD, gravity_sigma_rad=0.0, plumb=plumb, **how)
 
 
@@ -72,7 +72,7 @@ def test_a_plumb_line_tells_up_and_the_belt_its_incline():
     assert figures["belt_incline_rad"] == pytest.approx(INCLINE, abs=1e-6)
     assert figures["belt_cross_slope_rad"] == pytest.approx(ACROSS, abs=1e-6)
     assert 1e-4 < figures["gravity_sigma_rad"] < 5e-3
-    assert any("rises by +5.00 deg along x" in r for r in placed.quality.reasons)
+    assert any("rises by +5.00 +- " in r for r in placed.quality.reasons)
     assert any("up is from a plumb line" in r for r in placed.quality.reasons)
 
 
@@ -99,7 +99,8 @@ def test_the_frame_the_rig_came_in_does_not_matter():
         assert_allclose(a.centre, b.centre, atol=1e-6)
 
 
-def test_the_covariance_is_the_scatter_of_repeated_runs():
+@pytest.mark.parametrize("click_px", [CLICK_PX, 0.03], ids=["points", "rig"])
+def test_the_covariance_is_the_scatter_of_repeated_runs(click_px):
     rng = np.random.default_rng(5)
     rig, corners, ends = scene()
     size = len(rig.cov)
@@ -109,12 +110,13 @@ def test_the_covariance_is_the_scatter_of_repeated_runs():
     rig = replace(rig, cov=root @ root.T)
     truth = place(rig, corners, ends)
     squared, tilts, sigmas = [], [], []
-    for _ in range(40):
+    for _ in range(16):
         delta = root @ rng.normal(size=size)
         noisy = place(
             rig.perturbed(delta),
             {n: xy + rng.normal(0, CORNER_PX, xy.shape) for n, xy in corners.items()},
-            {n: xy + rng.normal(0, CLICK_PX, xy.shape) for n, xy in ends.items()},
+            {n: xy + rng.normal(0, click_px, xy.shape) for n, xy in ends.items()},
+            click_px,
         )
         error = []
         for a, b in zip(noisy.cameras, truth.cameras, strict=True):
@@ -125,11 +127,13 @@ def test_the_covariance_is_the_scatter_of_repeated_runs():
         error = np.array(error)
         squared.append(error @ np.linalg.solve(noisy.cov, error))
         tilts.append(noisy.quality.figures["belt_incline_rad"] - INCLINE)
-        sigmas.append(noisy.quality.figures["gravity_sigma_rad"])
-    # chi-squared of 45: mean 45 with a standard error of 1.5 over 40 runs.
-    assert abs(np.mean(squared) - size) < 4 * np.sqrt(2 * size / 40)
-    # The incline's own scatter, 11 % standard error.
-    assert 0.6 < np.sqrt(np.mean(np.square(tilts))) / np.mean(sigmas) < 1.5
+        sigmas.append(noisy.quality.figures["belt_incline_sigma_rad"])
+    # chi-squared of 45: mean 45 with a standard error of 2.4 over 16 runs.
+    assert abs(np.mean(squared) - size) < 4 * np.sqrt(2 * size / 16)
+    # The incline's own scatter, 18 % standard error. Cautious where the rig is the larger error:
+    # the floor corners' noise is taken from a fit that the rig's error widens.
+    least = 0.5 if click_px == CLICK_PX else 0.25
+    assert least < np.sqrt(np.mean(np.square(np.array(tilts) / sigmas))) < 1.6
 
 
 @pytest.mark.parametrize(
@@ -139,7 +143,10 @@ def test_the_covariance_is_the_scatter_of_repeated_runs():
         (lambda e: {n: xy[::-1] for n, xy in e.items()}, "print down|exchanged"),
         (lambda e: {**e, "cam1": e["cam1"][::-1]}, "exchanged"),
         (lambda e: {**e, "cam9": e["cam1"]}, "no camera cam9"),
-        (lambda e: {**e, "cam1": e["cam1"] + [[60, 0], [0, 0]]}, "off the direction"),
+        (
+            lambda e: {**e, "cam1": e["cam1"] + [[25, 0], [0, 0]]},
+            "times what their errors explain|exchanged",
+        ),
     ],
 )
 def test_a_line_that_cannot_be_is_refused(spoil, message):
