@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from lab.checks import FloatArray
 
@@ -20,7 +21,7 @@ _STILL_PX = 1e-3
 
 @njit(cache=True, nogil=True)
 def refine_corners(
-    gray: FloatArray,
+    gray: NDArray[np.uint8],
     xy: FloatArray,
     by_px: FloatArray,
     reach: float,
@@ -132,7 +133,7 @@ def refine_corners(
 
 
 @njit(cache=True, nogil=True)
-def _noise(gray: FloatArray, x: float, y: float, half_x: float, half_y: float) -> float:
+def _noise(gray: NDArray[np.uint8], x: float, y: float, half_x: float, half_y: float) -> float:
     """Return the grey levels' noise from mixed second differences, which edges hardly touch.
 
     The mixed second difference of white noise s has variance 4 s^2 (Immerkaer's idea).
