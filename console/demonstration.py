@@ -15,7 +15,9 @@ import numpy as np
 from calibration.board import Board
 from calibration.detect import cameras_of, detect_videos, video_size
 from calibration.rig_calibration import calibrate
+from capture.landing import TIMES
 from console.detection import Progress as FrameProgress
+from console.filmed_session import Scene, record_scenes
 from console.filming import STANDING_HZ, Cast, film_person, standing_person, write_trial
 from console.floor import find_floor
 from console.pipeline import process_folder
@@ -104,6 +106,7 @@ def run_demo(
     seconds: float | None = None,
     progress: Callable[[str], None] = lambda _: None,
     progress_of_frames: FrameProgress = lambda done, total, what: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Demonstration:
     """Make a lab folder of a simulated lab and take one trial through everything.
 
@@ -111,12 +114,14 @@ def run_demo(
         folder: Made when it does not exist; its rigs/ and trials/ are written anew.
         activity: run (on a treadmill) or walk (overground where quick, else on a treadmill).
         seed: Of everything random.
-        quick: Begin with keypoints; else the person wears tag plates and is filmed.
+        quick: Begin with keypoints; else the person wears tag plates, is filmed, and the films are
+            recorded through node processes.
         noise_px: Standard deviation of the keypoints' noise.
         cameras: Their number.
         seconds: How long the person is recorded; None for as long as the demo needs.
         progress: Called with the name of each step.
         progress_of_frames: Called with frames done, frames in all, and what is done.
+        say: Called with what a node reports while the person is recorded.
 
     Raises:
         LabError: For an unknown activity, or when the calibration is refused.
@@ -148,18 +153,26 @@ def run_demo(
     else:
         rig = os.path.relpath(rig_path, trial_folder)
         speed = _SPEED_M_S[activity]
-        write_trial(standing_folder, room, rig, activity, None, "", LANDMARKS)
-        write_trial(trial_folder, room, rig, activity, speed, "../standing")
+        write_trial(standing_folder, room, rig, activity, None, "", LANDMARKS, TIMES)
+        write_trial(trial_folder, room, rig, activity, speed, "../standing", times=TIMES)
+        rates = {"standing": STANDING_HZ, activity: _RATE_HZ}
+        casts = {
+            "standing": Cast(standing_person, (), seed, LANDMARKS),
+            activity: Cast(demo_person, (activity, seed, seconds, True), seed),
+        }
+        place = folder / "films"
         film_person(
             room,
-            {
-                standing_folder: (Cast(standing_person, (), seed, LANDMARKS), STANDING_HZ),
-                trial_folder: (
-                    Cast(demo_person, (activity, seed, seconds, True), seed),
-                    _RATE_HZ,
-                ),
-            },
+            {place / name: (casts[name], rate) for name, rate in rates.items()},
             lambda done, total: progress_of_frames(done, total, "rendering"),
+        )
+        progress("recording")
+        record_scenes(
+            [Scene(name, place / name, rate, first=1 / rate) for name, rate in rates.items()],
+            {camera.name: camera.size_px for camera in room.cameras},
+            {"standing": standing_folder, activity: trial_folder},
+            folder / "session",
+            say=say,
         )
     progress("processing")
     trial = process_folder(trial_folder, progress_of_frames=progress_of_frames)

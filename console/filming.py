@@ -153,6 +153,7 @@ def write_trial(
     speed_m_s: float | None,
     static: str,
     landmarks: Sequence[str] = (),
+    times: str = "",
 ) -> None:
     """Write the trial.toml of a filmed trial; with landmarks it is the standing trial."""
     lines = ["[trial]", 'patient = "DEMO"', f'activity = "{activity}"']
@@ -160,6 +161,8 @@ def write_trial(
         lines.append(f"treadmill_speed_m_s = {speed_m_s}")
     if static:
         lines.append(f'static = "{static}"')
+    if times:
+        lines.append(f'times = "{times}"')
     lines += [f'rig = "{rig}"', "", "[detect]", 'detector = "plates"', f'plates = "{PLATES}"', ""]
     for name in room.names:
         lines += [f"[cameras.{name}]", f'video = "{name}.mkv"']

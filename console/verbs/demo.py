@@ -11,7 +11,7 @@ from console.demonstration import run_demo
 from console.progress import steps_and_counts
 from console.results import measure_result, trial_result
 from console.tables import show_truth
-from console.terminal import FAILED, out, write_json
+from console.terminal import FAILED, log, out, write_json
 from console.verbs.options import AsJson
 
 
@@ -31,11 +31,12 @@ def demo(
 ) -> int:
     """Calibrate, film, reconstruct and report in a simulated lab, beside the truth.
 
-    From pixels to the page: a person with tag plates on is rendered into every camera's images.
+    From pixels to the page: a person with tag plates on is rendered into every camera's images,
+    which gaitlab node processes then record.
     """
     with steps_and_counts(
         ("filming the board", "finding the board", "calibrating", "filming the person",
-         "processing", "report")
+         "recording", "processing", "report")
     ) as (progress, progress_of_frames):  # fmt: skip
         result = run_demo(
             out_folder,
@@ -45,6 +46,7 @@ def demo(
             noise_px=noise_px,
             progress=progress,
             progress_of_frames=progress_of_frames,
+            say=lambda line: log.print(f"! {line}", markup=False),
         )
     if json:
         answer = trial_result(result.trial, result.record, result.report)
