@@ -166,6 +166,35 @@ def level_ends(cameras: Sequence[CameraTimes]) -> list[CameraTimes]:
     return levelled
 
 
+def share_pulses(cameras: Sequence[CameraTimes]) -> tuple[list[CameraTimes], float]:
+    """Give the frames of one pulse one time: the median of what their cameras' clocks say.
+
+    Args:
+        cameras: On one trigger line.
+
+    Returns:
+        The cameras, and how far their own times of one pulse lay apart, s, in 95 % of pulses. Where
+        that is more than a quarter of a period the line is not believed, and they stay as they were.
+    """
+    if len(cameras) < 2:
+        return list(cameras), 0.0
+    sets = group_frames(cameras)
+    spread = float(np.quantile(sets.spread, 0.95))
+    if spread > sets.tolerance / 2:
+        return list(cameras), spread
+    there = sets.rows >= 0
+    own = np.full(sets.rows.shape, np.nan)
+    for column, camera in enumerate(cameras):
+        own[there[:, column], column] = camera.t[sets.rows[there[:, column], column]]
+    pulses = np.nanmedian(own, axis=1)
+    shared = []
+    for column, camera in enumerate(cameras):
+        t = camera.t.copy()
+        t[sets.rows[there[:, column], column]] = pulses[there[:, column]]
+        shared.append(replace(camera, t=t))
+    return shared, spread
+
+
 def group_frames(cameras: Sequence[CameraTimes], tolerance: float | None = None) -> FrameSets:
     """Group frames by lab time: each camera's nearest frame to those of the fullest camera.
 

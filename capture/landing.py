@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from capture.clock import ClockFit, NodeClock
-from capture.frame_sets import CameraTimes, Limits, judge, level_ends, place_camera
+from capture.frame_sets import CameraTimes, Limits, judge, level_ends, place_camera, share_pulses
 from capture.recorder import read_recording
 from capture.session import Take
 from lab.atomic import write_atomically
@@ -73,9 +73,10 @@ def land_take(
                 reasons.append(f"the times of {camera} run backwards: it is left out")
                 continue
             placed.append(times)
-            if index.header.trigger not in ("free", "ptp"):
+            if index.header.trigger == "hardware":
                 triggered.append(camera)
-    level = {c.camera: c for c in level_ends([c for c in placed if c.camera in triggered])}
+    on_line, line_spread = share_pulses([c for c in placed if c.camera in triggered])
+    level = {c.camera: c for c in level_ends(on_line)}
     placed = [level.get(c.camera, c) for c in placed]
     if not placed:
         raise LabError(
@@ -84,6 +85,8 @@ def land_take(
             remedy="Look at what the nodes reported, and record the trial again.",
         )
     figures, judged = judge(placed, clocks, take.start_lab_ns, limits)
+    if triggered:
+        figures["trigger_spread_95_ms"] = 1e3 * line_spread
     reasons += judged
     rows = ["camera,frame,t"]
     for camera in placed:

@@ -10,6 +10,7 @@ from capture.frame_sets import (
     judge,
     level_ends,
     place_camera,
+    share_pulses,
 )
 from capture.index import RECORD_TYPE, Index, IndexHeader
 from lab.errors import LabError
@@ -169,3 +170,17 @@ def test_a_triggered_camera_that_missed_the_first_pulses_is_told_by_the_others()
     assert [c.late for c in levelled] == [0, 9, 0]
     assert any("b lost 9 of 600" in r for r in judge(levelled, CLOCKS, START)[1])
     assert level_ends([]) == []
+
+
+def test_frames_of_one_pulse_get_one_time_and_a_line_that_is_none_is_not_believed():
+    kept = np.delete(np.arange(600), [50, 51, 300])
+    cameras = [camera("a", T), camera("b", T[kept] + 3e-4, kept), camera("c", T + 1e-4)]
+    shared, spread = share_pulses(cameras)
+    assert spread == pytest.approx(3e-4)
+    assert (shared[0].t == shared[2].t).all()
+    assert (shared[1].t == shared[0].t[kept]).all()
+    assert shared[0].t[10] == pytest.approx(T[10] + 1e-4)  # the median of three
+    assert shared[0].t[50] == pytest.approx(T[50] + 0.5e-4)  # of two
+    apart, spread = share_pulses([cameras[0], camera("b", T + 0.3 / RATE)])
+    assert spread == pytest.approx(0.3 / RATE)
+    assert (apart[1].t != apart[0].t).all()

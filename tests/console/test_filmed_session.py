@@ -61,6 +61,8 @@ def test_scenes_are_recorded_whole_and_at_their_times(tmp_path):
         with (folders[scene.name] / "times.csv").open() as file:
             rows = list(csv.DictReader(file))
         frames = 12 if scene.name == "board" else 60
+        by_camera = {n: [r["t"] for r in rows if r["camera"] == n] for n in names}
+        assert by_camera["cam1"] == by_camera["cam2"] == by_camera["cam3"]  # one pulse, one time
         for name in names:
             assert drawn(folders[scene.name] / f"{name}.mkv") == list(range(frames))
             t = np.array([float(r["t"]) for r in rows if r["camera"] == name])
