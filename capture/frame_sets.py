@@ -173,8 +173,8 @@ def share_pulses(cameras: Sequence[CameraTimes]) -> tuple[list[CameraTimes], flo
         cameras: On one trigger line.
 
     Returns:
-        The cameras, and how far their own times of one pulse lay apart, s, in 95 % of pulses. Beyond
-        a quarter of a period the line is not believed, and the cameras stay as they were.
+        The cameras, and how far their own times of one pulse lay apart, s, in 95 % of pulses.
+        Beyond a quarter of a period the line is not believed: the cameras stay as they were.
     """
     if len(cameras) < 2:
         return list(cameras), 0.0
