@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from calibration.board_shape import BoardShape
 from calibration.known_length import ScaleCheck
 from calibration.starts import Starts
 from calibration.steadiness import Step
@@ -187,3 +188,32 @@ def pelvis_reasons(figures: Mapping[str, float], limits: Mapping[str, float]) ->
         f"a point at the pelvis is placed to {sigma:.1f} mm only (standard deviation), "
         f"{limits['pelvis_mm']:.0f} mm are needed: show the board there to more cameras at once",
     )
+
+
+def shape_reasons(
+    shape: BoardShape | None, limits: Mapping[str, float]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return reasons and notes of a board that is not as planned."""
+    if shape is None:
+        return (), ()
+    bows = list(zip(shape.bow_mm, shape.bow_sigma_mm, ("columns", "rows"), strict=True))
+    said = [
+        f"the board is bowed by {abs(bow):.1f} ± {1.96 * sigma:.1f} mm along its {along}"
+        for bow, sigma, along in bows
+        if abs(bow) > max(limits["board_bow_mm"], _OTHER_VIEWS * sigma)
+    ]
+    stretch, sigma = shape.stretch, shape.stretch_sigma
+    if abs(stretch) > max(limits["board_stretch"], _OTHER_VIEWS * sigma):
+        said.append(
+            f"the board's columns are {100 * stretch:+.2f} ± {196 * sigma:.2f} % wider than its "
+            "rows against the plan"
+        )
+    if said:
+        return (
+            f"{'; '.join(said)}: glue the print on something flat and stiff, measure its square "
+            "both ways, and record again",
+        ), ()
+    bow = max(bows, key=lambda one: abs(one[0]))
+    if abs(bow[0]) > _OTHER_VIEWS * bow[1] and abs(bow[0]) > limits["board_bow_mm"] / 4:
+        return (), (f"the board is bowed by {abs(bow[0]):.1f} ± {1.96 * bow[1]:.1f} mm",)
+    return (), ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from calibration.board import Board
+from calibration.board_shape import BoardShape, board_shape
 from calibration.bundle import view_normals
 from calibration.continuous import TimedNetwork
 from calibration.free_points import rigid_residuals, triangulate
@@ -16,6 +17,7 @@ from calibration.gate import (
     notes_of,
     rig_reasons,
     scale_reasons,
+    shape_reasons,
     start_reasons,
     step_reasons,
 )
@@ -166,6 +168,7 @@ def assess(
     """
     limits = thresholds()
     network = solution.network
+    shape = board_shape(network, solution.lenses)
     cameras = _camera_figures(solution, held_out, lens_change)
     squared = np.concatenate(
         [
@@ -188,6 +191,7 @@ def assess(
         "held_out_poses": float(held_out.poses) if held_out else 0.0,
         **floor,
         **_start_figures(starts),
+        **_shape_figures(shape),
     }
     for i, scale in enumerate(scales):
         number = "" if i == 0 else f"_{i + 1}"
@@ -197,6 +201,8 @@ def assess(
     reasons = rig_reasons(figures, limits["refuse"], longest)
     reasons += step_reasons(solution.step, limits["refuse"])
     reasons += start_reasons(starts, limits["refuse"])
+    shape_refusals, shape_notes = shape_reasons(shape, limits["refuse"])
+    reasons += shape_refusals
     scale_refusals, scale_notes = scale_reasons(scales, limits["refuse"])
     reasons += scale_refusals
     for name, own in cameras.items():
@@ -204,8 +210,21 @@ def assess(
         reasons += camera_reasons(name, own, limits["refuse"], size)
     uses = dict(zip(cameras, solution.uses, strict=True))
     notes = notes_of(figures, cameras, limits["note"])
-    notes += (*scale_notes, lens_words(uses))
+    notes += (*shape_notes, *scale_notes, lens_words(uses))
     return RigQuality(not reasons, (*reasons, *notes), figures, cameras)
+
+
+def _shape_figures(shape: BoardShape | None) -> dict[str, float]:
+    if shape is None:
+        return {}
+    return {
+        "board_bow_columns_mm": shape.bow_mm[0],
+        "board_bow_columns_sigma_mm": shape.bow_sigma_mm[0],
+        "board_bow_rows_mm": shape.bow_mm[1],
+        "board_bow_rows_sigma_mm": shape.bow_sigma_mm[1],
+        "board_stretch": shape.stretch,
+        "board_stretch_sigma": shape.stretch_sigma,
+    }
 
 
 def _start_figures(starts: Starts | None) -> dict[str, float]:

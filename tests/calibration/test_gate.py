@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from calibration.board import Board
+from calibration.board_shape import board_shape, deformations
 from calibration.bundle import adjust, covariance
-from calibration.gate import scale_reasons, start_reasons, step_reasons
+from calibration.gate import scale_reasons, shape_reasons, start_reasons, step_reasons
 from calibration.known_length import KnownLength, scale_of
 from calibration.lens import basis
 from calibration.lens_gate import lens_words
@@ -121,6 +122,32 @@ def test_a_camera_knocked_while_filming_is_named(good):
     assert solution.timed is None
     assert "cam02 moved" in step_reasons(step, LIMITS)[0]
     assert step_reasons(None, LIMITS) == ()
+
+
+@pytest.mark.parametrize("bow_mm", [(0.0, 0.0), (4.0, -2.5)])
+def test_a_bowed_and_stretched_board_is_measured(good, bow_mm):
+    room, poses, _, sizes = good
+    shapes = deformations(BOARD.corners_m())
+    stretch = 0.005 if any(bow_mm) else 0.0
+    by = 1e-3 * bow_mm[0] * shapes[0] + 1e-3 * bow_mm[1] * shapes[1] + stretch * shapes[2]
+    rng = np.random.default_rng(8)
+    seen = {
+        c.name: film_corners(
+            c, T, poses, BOARD.corners_m(), BOARD.corner_names, noise_px=NOISE, rng=rng,
+            bend=lambda corners: corners + by,
+        )
+        for c in room.cameras
+    }  # fmt: skip
+    solution = solve(group_views(seen, BOARD), sizes, BOARD)
+    shape = board_shape(solution.network, solution.lenses)
+    assert shape is not None
+    for found, sigma, true in zip(shape.bow_mm, shape.bow_sigma_mm, bow_mm, strict=True):
+        assert sigma < 0.3
+        assert abs(found - true) < 4 * sigma + 0.08 * abs(true)
+    assert abs(shape.stretch - stretch) < 4 * shape.stretch_sigma + 0.08 * stretch
+    refused, _ = shape_reasons(shape, LIMITS)
+    assert bool(refused) == any(bow_mm)
+    assert not refused or "bowed by" in refused[0]
 
 
 def test_the_spread_over_starts_is_a_reason_beyond_its_limit(good):
