@@ -208,7 +208,7 @@ def review(hand: Hand) -> None:
 
 def report(hand: Hand) -> None:
     hand.click("go report")
-    hand.wait("the page is shown", lambda: not hand.says("The page is being set"), 240)
+    hand.wait("the page is shown", lambda: hand.find("page of the report"), 240)
     QTest.qWait(500)
     hand.shoot("report")
     hand.click("pdf")

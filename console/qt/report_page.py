@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QPixmap
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QImage, QPixmap
 from PySide6.QtWidgets import (
     QComboBox,
     QLabel,
@@ -36,6 +37,7 @@ class ReportPage(Page):
     """See the module."""
 
     name = "report"
+    _page_read = Signal(QImage, str)
 
     def __init__(
         self, desk: Desk, tell: Callable[[str, str], None], go: Callable[[str], None]
@@ -47,6 +49,7 @@ class ReportPage(Page):
         self._job: Job | None = None
         self._told: set[int] = set()
         self._takes: dict[str, TakeState] = {}
+        self._page_read.connect(self._show_page)
         self._session = QComboBox()
         self._session.setObjectName("session")
         self._session.activated.connect(lambda _: self._fill(self.desk.now))
@@ -176,18 +179,25 @@ class ReportPage(Page):
                 widget.deleteLater()
         if not paths:
             self._pages.addWidget(label(say("rep.wait"), "quiet"))
-        width = min(self._area.width() - Look.px(60), Look.px(900))
-        for number, path in enumerate(paths, start=1):
-            page = QLabel()
-            page.setPixmap(
-                QPixmap(str(path)).scaledToWidth(
-                    max(width, 200), Qt.TransformationMode.SmoothTransformation
+            return
+        width = max(200, min(self._area.width() - Look.px(60), Look.px(900)))
+
+        def work() -> None:
+            for number, path in enumerate(paths, start=1):
+                image = QImage(str(path)).scaledToWidth(
+                    width, Qt.TransformationMode.SmoothTransformation
                 )
-            )
-            page.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-            page.setAccessibleName(say("rep.page", n=number, all=len(paths)))
-            self._pages.addWidget(page)
-        self._pages.addStretch(1)
+                self._page_read.emit(image, say("rep.page", n=number, all=len(paths)))
+
+        threading.Thread(target=work, name="pages", daemon=True).start()
+
+    def _show_page(self, image: QImage, words: str) -> None:
+        page = QLabel()
+        page.setPixmap(QPixmap.fromImage(image))
+        page.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        page.setAccessibleName(words)
+        page.setObjectName("page of the report")
+        self._pages.addWidget(page)
 
     # ---- doing ----
 

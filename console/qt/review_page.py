@@ -37,6 +37,7 @@ from console.texts import say
 from lab.errors import LabError
 
 _PLOTS = 3
+_TURN_MS = 40
 _SHOWN_S = 4.0
 _FAR = 1e4  # degrees, beyond every curve
 _LINES = (("foot_strike", Qt.PenStyle.SolidLine), ("foot_off", Qt.PenStyle.DotLine))
@@ -177,9 +178,11 @@ class ReviewPage(Page):
         self._camera.addItems(list(review.cameras))
         self._choose_camera()
         chosen = review.curves[:_PLOTS]
-        for plot, pair in zip(self._plots, chosen, strict=False):
+        for turn, (plot, pair) in enumerate(zip(self._plots, chosen, strict=False), start=1):
             # Each in a turn of its own, so that pictures and keys are not kept waiting.
-            QTimer.singleShot(0, lambda plot=plot, pair=pair: self._offer(plot, review, pair))
+            QTimer.singleShot(
+                _TURN_MS * turn, lambda plot=plot, pair=pair: self._offer(plot, review, pair)
+            )
         self._slider.blockSignals(True)
         self._slider.setRange(0, max(0, len(review.t) - 1))
         self._slider.blockSignals(False)
