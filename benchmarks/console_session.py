@@ -259,10 +259,14 @@ def session(lab: Path, made: DemoSet, trials: int, seconds: float, pictures: Pat
         screen = app.primaryScreen().availableGeometry()
         window.resize(screen.width(), screen.height())
         window.activateWindow()
-        hand.wait("four cameras run", lambda: hand.says("All cameras run."), 120)
+        hand.wait(
+            "four cameras run",
+            lambda: hand.says("4 of 4 cameras run") or hand.says("All cameras run."),
+            120,
+        )
         hand.click("camera cam01")
         hand.click("scene running")
-        QTest.qWait(1500)
+        QTest.qWait(6000)
         hand.shoot("rig")
         window.longest_gap_s = window.busiest_s = 0.0
         if trials == 0:

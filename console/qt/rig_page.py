@@ -154,7 +154,8 @@ class RigPage(Page):
             self._nodes[node.name].show_mark(node.mark, f"{node.name}: {words}")
         good = sum(c.mark == GOOD for c in cell.cameras)
         text = f"{good} of {len(cell.cameras)} cameras run on {len(cell.nodes)} computers."
-        if cell.cameras and good == len(cell.cameras):
+        fault = any(n.mark == BAD for n in cell.nodes)
+        if cell.cameras and good == len(cell.cameras) and not fault:
             text = say("rig.next")
         set_text(self._summary, text if cell.nodes else "")
 
