@@ -29,6 +29,7 @@ from capture.recorder import read_recording
 from simulation.room import treadmill_room
 
 RATE_HZ = 1.0  # so slow that the cameras, which start one after the other, show one pose at a time
+SHOWN_HZ = 5.0  # of the poses, in the pictures' own time
 
 
 def start_node(work: Path, scene: str, names: list[str], size: tuple[int, int]):
@@ -103,7 +104,7 @@ def compare(take: Path, stills: Path, names) -> None:
 
 
 def times_by_counter(take: Path, names) -> Path:
-    """Write a times file after the cameras' counters.
+    """Write a times file after the cameras' counters, in the pictures' own time.
 
     The emulation knows no common trigger: its cameras start one after the other, up to 0.2 s apart,
     and send no time of exposure. Pictures of one number show one pose of a board that is held
@@ -113,7 +114,7 @@ def times_by_counter(take: Path, names) -> Path:
     for name in names:
         index, there = read_recording(take / f"{name}.mkv")
         counters = index.records["index"][:there].astype(int)
-        rows += [f"{name},{row},{k / RATE_HZ:.6f}" for row, k in enumerate(counters)]
+        rows += [f"{name},{row},{k / SHOWN_HZ:.6f}" for row, k in enumerate(counters)]
     path = take / "times-by-counter.csv"
     path.write_text("\n".join(rows) + "\n")
     return path
