@@ -145,7 +145,7 @@ def start_reasons(starts: Starts | None, limits: Mapping[str, float]) -> tuple[s
             f"well{better} (limit {limits['spread_over_starts_mm']} mm): show the board to more "
             "cameras at once, closer and tilted"
         )
-    elif starts.agreeing < starts.tried / 2:
+    elif starts.agreeing < starts.tried / 2 and not starts.timed:
         reasons.append(
             f"only {starts.agreeing} of {starts.tried} further starts end at the same solution: "
             "show the board to more cameras at once, closer and tilted"

@@ -43,14 +43,17 @@ class Starts:
         tried: How many.
         agreeing: How many ended at the solution.
         spread_mm: Largest distance of a camera from where the solution has it, over the starts
-            that explain the views as well as the solution, or better; 0 where none does.
+            that explain the views as well as the solution, or better; NaN where none does.
         better: Whether one explains them better.
+        timed: Whether with time offsets: the board's motion then starts where it was, and a start
+            that strays from it ends in no solution, which says nothing of this one.
     """
 
     tried: int
     agreeing: int
     spread_mm: float = field(metadata={"unit": "mm"})
     better: bool
+    timed: bool = False
 
 
 def try_starts(solution: Solution, same_mm: float, seed: int = 0) -> Starts:
@@ -64,7 +67,7 @@ def try_starts(solution: Solution, same_mm: float, seed: int = 0) -> Starts:
     rng = np.random.default_rng(seed)
     given = solution.network if solution.timed is None else solution.timed.network
     own = _cost(solution)
-    spread, agreeing, better = 0.0, 0, False
+    spread, agreeing, better = float("nan"), 0, False
     tried = _STARTS if solution.timed is None else _TIMED_STARTS
     for _ in range(tried):
         ended = _from_elsewhere(solution, rng)
@@ -78,9 +81,9 @@ def try_starts(solution: Solution, same_mm: float, seed: int = 0) -> Starts:
         apart_mm = 1e3 * max(away)
         agreeing += apart_mm < same_mm
         if cost < own + _AS_GOOD:
-            spread = max(spread, apart_mm)
+            spread = float(np.fmax(spread, apart_mm))
         better = better or (cost < own - _AS_GOOD and apart_mm >= same_mm)
-    return Starts(tried, agreeing, spread, better)
+    return Starts(tried, agreeing, spread, better, solution.timed is not None)
 
 
 def _cost(solution: Solution) -> float:

@@ -165,6 +165,7 @@ def test_the_spread_over_starts_is_a_reason_beyond_its_limit(good):
     assert starts.spread_mm > 10
     assert "further starts end up to" in start_reasons(starts, LIMITS)[0]
     assert "only 1 of 4" in start_reasons(Starts(4, 1, 0.0, False), LIMITS)[0]
+    assert start_reasons(Starts(2, 0, float("nan"), False, timed=True), LIMITS) == ()
 
 
 def test_a_lens_with_little_depth_is_held_with_its_covariance(good):
