@@ -132,7 +132,7 @@ def _bodies(
             direction = np.full((frames, len(names), 3), np.nan)
             direction[:, columns] = ray.direction.reshape(frames, -1, 3)
             direction[:, columns] = np.where(
-                np.isfinite(xy).all(-1)[..., None], direction[:, columns], np.nan
+                np.isfinite(xy).all(-1, keepdims=True), direction[:, columns], np.nan
             )
             slots.append((c, person))
             origins.append(rig.camera(p.camera).centre)
