@@ -244,10 +244,17 @@ def _sure(trial: Trial, measures: list[Measure]) -> str:
         if calibration_known(trial)
         else f"It is an {WITHOUT_CALIBRATION}: how well the cameras were calibrated is not known."
     )
+    # Joints found in pictures by a network are off alike over many frames, which no covariance of
+    # single frames shows.
+    lasting = (
+        " What is alike wrong in many frames of the joints found in the pictures is not in it."
+        if trial.keypoints and not landmarks
+        else ""
+    )
     some = "" if len(known) == len(measures) else " For some numbers it is not known."
     return (
         f"Every number stands with its 95 % interval; for the findings that is {width}. "
-        f"{holds}{some}"
+        f"{holds}{lasting}{some}"
     )
 
 

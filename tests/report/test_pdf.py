@@ -192,6 +192,13 @@ def test_a_note_in_a_refused_trial_is_no_cause(make_trial, read):
     assert sum("path turns" in text for text in texts) == 1
 
 
+def test_what_lasts_over_frames_is_said_to_be_no_part_of_an_interval(make_trial, read):
+    said = "alike wrong in many frames"
+    assert said in " ".join(page_texts(read(make_trial()))[0].split())
+    plates = make_trial(quality={"landmark_sigma_most_mm": 1.0})
+    assert said not in " ".join(page_texts(read(plates))[0].split())
+
+
 def test_no_banner_without_a_cause(full_texts):
     assert BANNER not in " ".join(full_texts)
 
