@@ -126,6 +126,7 @@ def killed_lab(work: Path) -> None:
     time.sleep(3)
     lab.kill()
     lab.wait()
+    time.sleep(4)
     b.open()
     ((take, _),) = b.session.unfinished()
     time.sleep(5)  # the node goes on by itself
@@ -200,15 +201,16 @@ def unplugged(work: Path) -> None:
 
 
 def slow_subscriber(work: Path) -> None:
-    b, began = Bench(work), time.monotonic()
+    b, began = Bench(work, delivers="raw"), time.monotonic()
     s = b.open()
     with NodeAddress("left", f"tcp://127.0.0.1:{b.port}").link() as link:
         frames = link.ask(Describe(), Description).frames_port
     slow = zmq.Context.instance().socket(zmq.SUB)
-    slow.linger = 0
+    slow.linger, slow.rcvhwm = 0, 1
+    slow.setsockopt(zmq.RCVBUF, 4096)
     slow.connect(f"tcp://127.0.0.1:{frames}")
     slow.subscribe(b"")  # and never reads
-    take = s.record("t", 8.0)
+    take = s.record("t", 8.0, encoding="raw")
     memory = s.health()["left"].memory_bytes / 1e6
     s.collect(take, work / "t")
     end = take.start_lab_ns + int(take.duration * 1e9)
