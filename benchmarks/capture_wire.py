@@ -52,7 +52,7 @@ def connect(context, curve):
 def run(context, curve, frames, image, encoder, ours, rate_hz=None):
     """Frames a second, and the latencies in s."""
     pub, sub, previews = connect(context, curve)
-    publisher = Publisher(pub, previews)
+    publisher = Publisher(pub, previews, lambda where, what, remedy: print(where, what))
     publisher._preview_due_ns["cam01"] = 1 << 62  # the preview is another stream
     latencies, done = [], threading.Event()
 
