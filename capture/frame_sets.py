@@ -18,6 +18,9 @@ from capture.device_clock import fit_device
 from capture.index import Index
 from lab.checks import FloatArray
 
+# Of half a period: a camera's frames may all come late on a busy computer, by some ms.
+_CERTAIN = 0.8
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -174,13 +177,14 @@ def share_pulses(cameras: Sequence[CameraTimes]) -> tuple[list[CameraTimes], flo
 
     Returns:
         The cameras, and how far their own times of one pulse lay apart, s, in 95 % of pulses.
-        Beyond a quarter of a period the line is not believed: the cameras stay as they were.
+        Near half a period it is no more certain which frames are of one pulse: the line is not
+        believed, and the cameras stay as they were.
     """
     if len(cameras) < 2:
         return list(cameras), 0.0
     sets = group_frames(cameras)
     spread = float(np.quantile(sets.spread, 0.95))
-    if spread > sets.tolerance / 2:
+    if spread > _CERTAIN * sets.tolerance:
         return list(cameras), spread
     there = sets.rows >= 0
     own = np.full(sets.rows.shape, np.nan)

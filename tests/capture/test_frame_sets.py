@@ -181,6 +181,8 @@ def test_frames_of_one_pulse_get_one_time_and_a_line_that_is_none_is_not_believe
     assert (shared[1].t == shared[0].t[kept]).all()
     assert shared[0].t[10] == pytest.approx(T[10] + 1e-4)  # the median of three
     assert shared[0].t[50] == pytest.approx(T[50] + 0.5e-4)  # of two
-    apart, spread = share_pulses([cameras[0], camera("b", T + 0.3 / RATE)])
-    assert spread == pytest.approx(0.3 / RATE)
+    late, _ = share_pulses([cameras[0], camera("b", T + 0.3 / RATE)])
+    assert (late[1].t == late[0].t).all()
+    apart, spread = share_pulses([cameras[0], camera("b", T + 0.45 / RATE)])
+    assert spread == pytest.approx(0.45 / RATE)
     assert (apart[1].t != apart[0].t).all()
