@@ -150,7 +150,7 @@ def test_the_interval_of_a_common_error_does_not_shrink_with_the_strides(runner,
     sigma = {m.name: m.sigma for m in found.measures if m.side == "left"}
     size = np.sqrt(np.mean(lean**2))
     assert size < sigma["trunk_lean_forward_stance_mean"] < 1.15 * size
-    assert sigma["hip_extension_peak"] < 1e-3 * size
+    assert sigma["hip_extension_peak"] < 5e-3 * size
 
 
 def test_the_bias_that_noise_gives_to_a_peak_is_taken_off(runner, record):

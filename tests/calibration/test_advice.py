@@ -101,7 +101,7 @@ def test_the_evidence_is_the_networks_own():
     rng = np.random.default_rng(1)
     known = scene(ring(3), board_poses(20, rng))
     network = known.network(known.noisy(0.3, rng), 0.3, basis("f cx cy k1"))
-    solution = Solution(network, known.sightings, (), np.zeros(3), 1.0)
+    solution = Solution(network, known.sightings, (), (), np.zeros(3), 1.0)
     assert covariance(network).shape == (45, 45)
     corners = known.corners_m
     for camera, seen, views in zip(

@@ -163,7 +163,7 @@ def test_killed_in_the_middle_no_kept_frame_is_detected_again(films):
 
 
 def test_ctrl_c_finishes_the_frames_in_hand_and_keeps_them(films):
-    process = start(films, "stopped.log", pause=0.01)
+    process = start(films, "stopped.log", pause=0.05)
     wait_for_chunks(films, 2, process)
     # As a terminal does it: the whole group gets the signal.
     os.killpg(process.pid, signal.SIGINT)
