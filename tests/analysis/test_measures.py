@@ -178,3 +178,11 @@ def test_the_bias_that_noise_gives_to_a_peak_is_taken_off(runner, record):
         after.extend(drops(noisy, noise[1:]) - true)
     assert np.mean(before) > np.deg2rad(0.3)
     assert abs(np.mean(after)) < np.mean(before) / 2
+
+
+@pytest.mark.parametrize(("times", "said"), [(1.0, False), (12.0, True)])
+def test_strikes_known_too_roughly_are_noted(runner, record, analyse, times, said):
+    points = record(runner)
+    rough = replace(points, cov=points.cov * times**2)
+    notes = analyse(rough, "run", 3.0, errors=np.zeros((2, *points.xyz.shape))).notes
+    assert any("foot strikes are known" in note for note in notes) is said
