@@ -18,6 +18,7 @@ from scipy.stats import chi2
 from calibration.bundle import (
     ROUGHLY,
     Network,
+    Normals,
     adjoint,
     adjust,
     marginalised,
@@ -81,7 +82,9 @@ def find_step(network: Network) -> Step | None:
     """
     plain = adjust(replace(network, jitter=(0.0, 0.0)), ROUGHLY)
     total, freedom = chi_squared(plain)
-    candidates = [found for c in range(len(plain.cameras)) if (found := _most_likely(plain, c))]
+    normals = normal_equations(plain)
+    every = range(len(plain.cameras))
+    candidates = [found for c in every if (found := _most_likely(plain, normals, c))]
     trials = 2 * sum(min(len(v), _MOST_INSTANTS) for v in plain.views)
     best: Step | None = None
     for chance, c, t in sorted(candidates)[:_MOST_CANDIDATES]:
@@ -96,9 +99,9 @@ def find_step(network: Network) -> Step | None:
     return best
 
 
-def _most_likely(network: Network, c: int) -> tuple[float, int, float] | None:
+def _most_likely(network: Network, normals: Normals, c: int) -> tuple[float, int, float] | None:
     """Return the logarithm of the chance of the most likely step of a camera, it, and when."""
-    score, information, t = _scores(network, c)
+    score, information, t = _scores(network, normals, c)
     if len(t) < 2 * _FEWEST:
         return None
     order = np.argsort(t, kind="stable")
@@ -120,13 +123,15 @@ def _most_likely(network: Network, c: int) -> tuple[float, int, float] | None:
     return float(best[most]), c, float(t[splits[most]])
 
 
-def _scores(network: Network, c: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _scores(
+    network: Network, normals: Normals, c: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return score (V, 7), information (V, 7, 7) and time (V,) of the views that are shared."""
     by_focal = np.zeros((len(network.cameras[c].intrinsics), 1))
     by_focal[:2] = 1.0
     bases = tuple(by_focal if i == c else basis for i, basis in enumerate(network.bases))
     own = replace(network, bases=bases)
-    views, normals = network.views[c], normal_equations(network)
+    views = network.views[c]
     moving = ~np.isin(views.pose, list(network.still))
     products = marginalised(view_normals(own, c), network.jitter, moving)
     every = np.concatenate([v.pose for v in network.views])
