@@ -30,7 +30,13 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.exc import IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from console.lab_folder import find_sessions, lab_folder, read_lab
@@ -141,6 +147,19 @@ def open_registry(lab: Path | None = None, address: str = "") -> Registry:
     return Registry(folder, f"sqlite:///{path}")
 
 
+def _make_tables(engine: Engine) -> None:
+    """Make the tables that are not there."""
+    for left in range(len(_Table.metadata.tables), -1, -1):
+        try:
+            _Table.metadata.create_all(engine)
+        except (IntegrityError, ProgrammingError, OperationalError):
+            # Another console made a table between the look and the making: look again.
+            if not left:
+                raise
+        else:
+            return
+
+
 class Registry:
     """See the module; for one thread.
 
@@ -163,7 +182,7 @@ class Registry:
             ) from error
         _let_writers_wait(self._engine)
         with self._telling():
-            _Table.metadata.create_all(self._engine)
+            _make_tables(self._engine)
 
     def close(self) -> None:
         """Let go of the database."""

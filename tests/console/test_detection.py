@@ -50,12 +50,14 @@ class Recipe:
         return Counting(*self.arguments)
 """
 RUN = """
-import hashlib, json, sys
+import hashlib, json, signal, sys
 from pathlib import Path
 from console.detection import Footage, detect_footage
 from counting import Recipe
 
 if __name__ == "__main__":
+    # Whoever started the tests may have had Ctrl-C ignored, as a shell does in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, log, pause, workers, identity = Path(sys.argv[1]), sys.argv[2], *sys.argv[3:]
     steps = []
     films = [Footage(n, folder / f"{n}.mkv") for n in ("cam01", "cam02")]
