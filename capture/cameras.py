@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from capture.wire import is_name
 from lab.errors import FileError
+from lab.toml_file import read_toml
 
 if TYPE_CHECKING:
     from capture.driver import Accepted
@@ -63,16 +64,7 @@ def read_cameras(path: Path, node: str | None = None) -> list[CameraSettings]:
     Raises:
         FileError: When the file is missing or wrong, with the key concerned.
     """
-    try:
-        content = msgspec.toml.decode(path.read_bytes(), type=_File)
-    except OSError as error:
-        raise FileError(f"cannot be read ({error.strerror or error})", where=str(path)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FileError(
-            f"is not a list of cameras ({error})",
-            where=str(path),
-            remedy="Compare it with docs/capture.md.",
-        ) from error
+    content = read_toml(path, _File, "a list of cameras", "Compare it with docs/capture.md.")
     cameras = []
     for name, settings in content.cameras.items():
         if not is_name(name):

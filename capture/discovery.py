@@ -15,6 +15,7 @@ from zeroconf import ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
 
 from capture.wire import is_name
 from lab.errors import FileError, LabError
+from lab.toml_file import read_toml
 
 _SERVICE = "_gaitlab._tcp.local."
 
@@ -36,16 +37,8 @@ def read_nodes(path: Path) -> dict[str, NodePlace]:
     Raises:
         FileError: When it is missing or wrong.
     """
-    try:
-        found = msgspec.toml.decode(path.read_bytes(), type=_List).nodes
-    except OSError as error:
-        raise FileError(f"cannot be read ({error.strerror or error})", where=str(path)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FileError(
-            f"is not a list of nodes ({error})",
-            where=str(path),
-            remedy="Write [nodes.NAME], host and port for each.",
-        ) from error
+    remedy = "Write [nodes.NAME], host and port for each."
+    found = read_toml(path, _List, "a list of nodes", remedy).nodes
     wrong = [name for name in found if not is_name(name)]
     if wrong:
         raise FileError(f'"{wrong[0]}" cannot name a node', where=str(path))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from capture.discovery import find_nodes
 from capture.door import is_loopback
 from capture.keys import ClientKeys, own_keys, trusted_keys
@@ -217,6 +219,9 @@ class Capturing:
                 lines.append(f"treadmill_speed_m_s = {self.plan.treadmill_speed_m_s}")
             if (self.session.folder / "static" / TRIAL_FILE).is_file():
                 lines.append('static = "../static"')
+        if self.plan.detect is not None:
+            found = msgspec.to_builtins(self.plan.detect)
+            lines += ["", "[detect]", *(f"{k} = {json.dumps(v)}" for k, v in found.items())]
         for camera in landed.cameras:
             lines += ["", f"[cameras.{camera.camera}]", f'video = "{camera.camera}.mkv"']
         write_atomically(path, ("\n".join(lines) + "\n").encode())

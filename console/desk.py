@@ -161,7 +161,9 @@ class Desk:
         Raises:
             LabError: When the plan is none, or there is no rig.
         """
-        plan = make_plan(patient, activity, speed)
+        plan = msgspec.structs.replace(
+            make_plan(patient, activity, speed), detect=self.settings.detect
+        )
         rig = self.now.rig
         if rig is None or rig.rig is None:
             raise LabError("there is no rig yet", remedy="Calibrate first.")

@@ -28,8 +28,9 @@ from msgspec import Meta
 
 from analysis.events import TimedEvents
 from lab.atomic import write_atomically
-from lab.errors import FileError, LabError
+from lab.errors import LabError
 from lab.gait import Event
+from lab.toml_file import read_toml
 
 EVENTS_FILE = "events.toml"
 _WITHIN_S = 0.03
@@ -75,14 +76,8 @@ def read_edits(folder: Path) -> tuple[EventEdit, ...]:
     path = folder / EVENTS_FILE
     if not path.is_file():
         return ()
-    try:
-        return msgspec.toml.decode(path.read_bytes(), type=_File).edit
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FileError(
-            f"is no list of changed events ({error})".replace("`", ""),
-            where=str(path),
-            remedy="Mend the line named, or delete the file to go back to the events found.",
-        ) from error
+    remedy = "Mend the line named, or delete the file to go back to the events found."
+    return read_toml(path, _File, "a list of changed events", remedy).edit
 
 
 def edit_files(folder: Path) -> list[Path]:

@@ -21,10 +21,18 @@ from typing import Any
 
 import msgspec
 
-from console.settings import RECORD, REPORT, TRIAL_FILE, TrialSettings, read_settings
+from console.settings import (
+    RECORD,
+    REPORT,
+    TRIAL_FILE,
+    DetectTable,
+    TrialSettings,
+    read_settings,
+)
 from lab.atomic import write_atomically
-from lab.errors import FileError, LabError
+from lab.errors import LabError
 from lab.store import load_verdict
+from lab.toml_file import read_toml
 
 LAB_FILE = "lab.toml"
 NODES_FILE = "nodes.toml"
@@ -43,16 +51,16 @@ class LabSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         registry: Address of the registry's database; empty for registry.db in the lab's folder.
         board: Name of the board in use.
         keys: Folder of this computer's keys; empty where all nodes are on this computer.
-        detector: What finds the person in captured videos, for [detect] of trial.toml.
         rig_days: A rig older than this many days is to be made again.
+        detect: What finds the person in captured videos: [detect] of every trial.toml.
     """
 
     name: str = ""
     registry: str = ""
     board: str = ""
     keys: str = ""
-    detector: dict[str, str] = {}
     rig_days: float = 7.0
+    detect: DetectTable | None = None
 
 
 def lab_folder(stated: Path | None) -> Path:
@@ -72,14 +80,8 @@ def read_lab(folder: Path) -> LabSettings:
     path = folder / LAB_FILE
     if not path.is_file():
         return LabSettings()
-    try:
-        return msgspec.toml.decode(path.read_bytes(), type=LabSettings)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FileError(
-            f"is not a lab's settings ({error})".replace("`", ""),
-            where=str(path),
-            remedy="docs/console.md lists what may stand in it.",
-        ) from error
+    remedy = "docs/console.md lists what may stand in it."
+    return read_toml(path, LabSettings, "a lab's settings", remedy)
 
 
 @dataclass(frozen=True, slots=True)

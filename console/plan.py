@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from lab.errors import FileError, LabError
+from console.settings import DetectTable
+from lab.errors import LabError
+from lab.toml_file import read_toml
 
 KINDS = ("calibrate", "floor", "static", "trial")
 _NAME = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$", max_length=48)]
@@ -44,6 +46,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         treadmill_speed_m_s: None overground.
         encoding: mjpeg, raw, ffv1 or h264.
         nodes: host:port by name.
+        detect: What finds the person in the videos: [detect] of every trial.toml.
         take: In the order they are recorded.
     """
 
@@ -52,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     treadmill_speed_m_s: Annotated[float, Meta(ge=0.1, le=12)] | None = None
     encoding: Literal["mjpeg", "raw", "ffv1", "h264"] = "mjpeg"
     nodes: dict[str, str] = {}
+    detect: DetectTable | None = None
     take: tuple[PlannedTake, ...] = ()
 
 
@@ -62,16 +66,7 @@ def read_plan(path: Path) -> Plan:
         FileError: When it is missing or not a plan.
         LabError: When two takes share a name.
     """
-    try:
-        plan = msgspec.toml.decode(path.read_bytes(), type=Plan)
-    except OSError as error:
-        raise FileError(f"cannot be read ({error.strerror or error})", where=str(path)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FileError(
-            f"is not a session plan ({error})",
-            where=str(path),
-            remedy="docs/capture.md has an example.",
-        ) from error
+    plan = read_toml(path, Plan, "a session plan", "docs/capture.md has an example.")
     names = [take.folder for take in plan.take]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:

@@ -1,4 +1,4 @@
-"""Writing a file so that it is either whole or as it was before."""
+"""Writing a file so that it is either whole or as it was before, and the folder it goes to."""
 
 from __future__ import annotations
 
@@ -37,6 +37,21 @@ def write_atomically(path: Path | str, content: bytes) -> None:
             where=str(path),
             remedy="Check that the folder exists, may be written to, and has space left.",
         ) from error
+
+
+def make_folder(path: Path, remedy: str) -> Path:
+    """Make a folder to write into, with those above it; return it.
+
+    Raises:
+        FileError: When that cannot be; it says the remedy.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            f"the folder cannot be made ({error.strerror})", where=str(path), remedy=remedy
+        ) from error
+    return path
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from dataclasses import dataclass
-from importlib import resources
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
-import typst
 
 from lab.atomic import write_atomically
 from lab.errors import LabError
 from lab.plates import WAND, Plate, PlateSet, Tag
 from report.body_figure import figure_svg
+from report.typesetting import typeset, typeset_pages
 
 # Width and height in mm, upright.
 PAPERS = {"a4": (210.0, 297.0), "a3": (297.0, 420.0), "letter": (215.9, 279.4)}
+_TEMPLATES = ("plates.typ",)
 _MARGIN = 10.0
 _FOOT = 24.0
 _LABEL = 6.0
@@ -134,16 +133,13 @@ def _pages(
     return tuple(tuple(each) for each in pages)
 
 
-def write_plates_pdf(
-    plates: PlateSet, path: Path | str, *, paper: str = "a4", fonts: Path | None = None
-) -> int:
-    """Write the plates as a PDF, true to scale; the same plates give the same bytes.
+def write_plates_pdf(plates: PlateSet, path: Path | str, *, paper: str = "a4") -> int:
+    """Write the plates as a PDF, true to scale.
 
     Args:
         plates: What to print.
         path: The PDF.
         paper: One of `PAPERS`.
-        fonts: A folder with Source Sans; without it the PDF engine's own font.
 
     Returns:
         The number of pages.
@@ -153,16 +149,16 @@ def write_plates_pdf(
         FileError: When the file cannot be written.
     """
     page, pages = lay_out(cut_pieces(plates), paper)
-    write_atomically(path, _compile(plates, page, pages, paper, fonts, "pdf", 144.0)[0])
+    content, pictures = _laid(plates, page, pages, paper)
+    now = datetime.now(UTC).replace(microsecond=0)
+    write_atomically(path, typeset(_TEMPLATES, content, now, pictures))
     return 1 + len(pages)
 
 
-def plates_pages(
-    plates: PlateSet, ppi: float, *, paper: str = "a4", fonts: Path | None = None
-) -> tuple[bytes, ...]:
+def plates_pages(plates: PlateSet, ppi: float, *, paper: str = "a4") -> list[bytes]:
     """Return the same pages as PNG images at so many pixels an inch."""
     page, pages = lay_out(cut_pieces(plates), paper)
-    return _compile(plates, page, pages, paper, fonts, "png", ppi)
+    return typeset_pages(_TEMPLATES, *_laid(plates, page, pages, paper), dpi=ppi)
 
 
 def piece_svg(plates: PlateSet, piece: Piece) -> str:
@@ -189,20 +185,19 @@ def piece_svg(plates: PlateSet, piece: Piece) -> str:
     )
 
 
-def _compile(
+def _laid(
     plates: PlateSet,
     page: tuple[float, float],
     pages: tuple[tuple[tuple[Piece, float, float], ...], ...],
     paper: str,
-    fonts: Path | None,
-    kind: Literal["pdf", "png"],
-    ppi: float,
-) -> tuple[bytes, ...]:
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return what the template prints, and the drawings that it names."""
     side = 1e3 * max(tag.side for tag in plates.tags)
     wand = plates.of_segment(WAND)
     tip = 1e3 * plates.wand_tip
     content: dict[str, Any] = {
         "title": f"gaitlab plates {plates.name}",
+        "figure": "A body from the front and from behind, with each plate where it is worn",
         "upright": PAPERS[paper.lower()],
         "page": page,
         "margin": _MARGIN,
@@ -238,23 +233,8 @@ def _compile(
             for i, each in enumerate(pages)
         ],
     }
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        template = resources.files("report").joinpath("plates.typ")
-        root.joinpath("plates.typ").write_bytes(template.read_bytes())
-        root.joinpath("content.json").write_text(json.dumps(content), encoding="utf-8")
-        root.joinpath("figure.svg").write_text(figure_svg(plates), encoding="utf-8")
-        for i, each in enumerate(pages):
-            for j, (piece, _, _) in enumerate(each):
-                svg = piece_svg(plates, piece)
-                root.joinpath(f"piece{i}_{j}.svg").write_text(svg, encoding="utf-8")
-        # One file's bytes, or a list of them for several PNG pages, which its stub does not say.
-        made: Any = typst.compile(
-            root / "plates.typ",
-            root=root,
-            font_paths=[] if fonts is None else [fonts],
-            ignore_system_fonts=True,
-            format=kind,
-            ppi=ppi,
-        )
-    return tuple(made) if isinstance(made, list) else (made,)
+    pictures = {"figure.svg": figure_svg(plates).encode()}
+    for i, each in enumerate(pages):
+        for j, (piece, _, _) in enumerate(each):
+            pictures[f"piece{i}_{j}.svg"] = piece_svg(plates, piece).encode()
+    return content, pictures

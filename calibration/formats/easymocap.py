@@ -27,13 +27,13 @@ from calibration.formats.reading import (
 from calibration.formats.refit import refit_all
 from calibration.formats.writing import (
     Written,
-    make_folder,
     not_held,
     plain_names,
     quoted,
     write_text,
 )
 from calibration.formats.yaml_text import read_yaml
+from lab.atomic import make_folder
 from lab.camera import Camera
 from lab.errors import FileError
 from lab.pose import Pose
@@ -109,7 +109,8 @@ def _camera(
 
 def write_easymocap(rig: Rig, path: Path) -> Written:
     """Write intri.yml and extri.yml into a folder; lenses beyond Brown-Conrady are refitted."""
-    folder = make_folder(path.parent if path.name in (INTRINSICS, EXTRINSICS) else path)
+    folder = path.parent if path.name in (INTRINSICS, EXTRINSICS) else path
+    make_folder(folder, "Give a folder's name after -o.")
     cameras, refits = refit_all(rig.cameras, ("brown5",))
     names = plain_names(rig.names, "rig export")
     lost = not_held(

@@ -28,11 +28,11 @@ from calibration.formats.refit import refit_all
 from calibration.formats.writing import (
     Written,
     array,
-    make_folder,
     not_held,
     plain_names,
     write_text,
 )
+from lab.atomic import make_folder
 from lab.camera import Camera
 from lab.errors import FileError, LabError
 from lab.pose import Pose
@@ -97,7 +97,7 @@ def write_cameramodels(rig: Rig, path: Path) -> Written:
     lost = not_held(
         rig, *([] if tuple(names) == rig.names else ["signs in the cameras' names (now _)"])
     )
-    folder = path.parent if single else make_folder(path)
+    folder = path.parent if single else make_folder(path, "Give a folder's name after -o.")
     files = []
     for name, camera in zip(names, cameras, strict=True):
         file = path if single else folder / f"{name}{SUFFIX}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from calibration.formats.refit import Refit
 from lab.atomic import write_atomically
-from lab.errors import FileError, LabError
+from lab.errors import LabError
 from lab.rig import Rig
 
 
@@ -47,19 +47,6 @@ def not_held(rig: Rig, *further: str) -> tuple[str, ...]:
 def write_text(path: Path, text: str) -> Path:
     """Write a text file whole, with Unix line ends; return its path."""
     write_atomically(path, text.encode("utf-8"))
-    return path
-
-
-def make_folder(path: Path) -> Path:
-    """Make a folder to write into; FileError when that cannot be."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            f"the folder cannot be made ({error.strerror})",
-            where=str(path),
-            remedy="Give a folder's name after -o.",
-        ) from error
     return path
 
 

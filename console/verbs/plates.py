@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
@@ -25,8 +24,7 @@ def plates(
     """Print tag plates true to scale, with a page that says where each is worn."""
     path = Path(source)
     worn = read_plates(path if path.is_file() else source)
-    with resources.as_file(resources.files("report").joinpath("fonts")) as fonts:
-        pages = write_plates_pdf(worn, output, paper=paper, fonts=fonts)
+    pages = write_plates_pdf(worn, output, paper=paper)
     if json:
         write_json(
             {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.errors import FileError, LabError
+from lab.atomic import make_folder
+from lab.errors import LabError
 from lab.trial import Trial
 from report.export.c3d import write_c3d
 from report.export.csv import write_csv
@@ -42,13 +43,5 @@ def export(trial: Trial, format: str, directory: Path | str) -> list[Path]:
             where="export",
             remedy=f"Choose one of {', '.join(sorted(FORMATS))}.",
         )
-    folder = Path(directory)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            f"the folder cannot be made ({error.strerror})",
-            where=str(folder),
-            remedy="Choose a folder that can be written to.",
-        ) from error
+    folder = make_folder(Path(directory), "Choose a folder that can be written to.")
     return write(trial, folder)

@@ -6,7 +6,7 @@ from capture.discovery import advertise
 from capture.keys import own_keys, trust
 from console import capturing
 from console.cli import main
-from console.settings import read_settings
+from console.settings import DetectTable, read_settings
 from console.synchrony import read_synchrony
 from lab.errors import FileError
 
@@ -24,7 +24,7 @@ def plan(folder, port, *kinds):
     takes = "".join(f'[[take]]\nkind = "{kind}"\nseconds = 0.6\n' for kind in kinds)
     path.write_text(
         f'patient = "P017"\nactivity = "run"\ntreadmill_speed_m_s = 3.0\n[nodes]\n'
-        f'left = "127.0.0.1:{port}"\n{takes}'
+        f'left = "127.0.0.1:{port}"\n[detect]\ndetector = "pose"\ndevice = "cpu"\n{takes}'
     )
     return path
 
@@ -41,6 +41,7 @@ def test_a_planned_session_lands_as_folders_to_process(start_node, tmp_path, cap
     assert settings.trial.times == "times.csv"
     assert settings.trial.static == "../static"
     assert settings.cameras["cam1"].video == "cam1.mkv"
+    assert settings.detect == DetectTable("pose", device="cpu")
     figures, unfit = read_synchrony(tmp_path / "s" / "trial")
     assert unfit == ()
     assert figures["sync_error_95_ms"] == 0  # one clock

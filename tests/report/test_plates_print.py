@@ -1,7 +1,6 @@
 """The printed plates, measured in the pages themselves."""
 
 from dataclasses import replace
-from importlib import resources
 
 import cv2
 import numpy as np
@@ -20,8 +19,7 @@ PPI = 60.0
 
 @pytest.fixture(scope="module")
 def pages():
-    with resources.as_file(resources.files("report").joinpath("fonts")) as fonts:
-        made = plates_pages(PLATES, PPI, paper="a3", fonts=fonts)
+    made = plates_pages(PLATES, PPI, paper="a3")
     return [cv2.imdecode(np.frombuffer(p, np.uint8), cv2.IMREAD_GRAYSCALE) for p in made]
 
 
