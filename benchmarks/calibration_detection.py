@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from calibration.board import Board  # noqa: E402
-from calibration.detect import _FLOOR_PX, _Detector, detect_video  # noqa: E402
+from calibration.detect import detect_video  # noqa: E402
+from calibration.find_board import FLOOR_PX, BoardFinder  # noqa: E402
 from lab.camera import Camera  # noqa: E402
 from lab.pose import Pose  # noqa: E402
 from simulation.images import render_plane  # noqa: E402
@@ -89,7 +90,7 @@ CASES = {
 def real(folders: list[list[Path]], board: Board, python: str) -> None:
     ours = []
     # Compiled once: the first image of a session takes a second or two more.
-    _Detector(PRINT).find(render_plane(PRINT.image(80), PRINT.size_m, held_square_on(), CAMERA))
+    BoardFinder(PRINT).find(render_plane(PRINT.image(80), PRINT.size_m, held_square_on(), CAMERA))
     for folder in folders:
         wall, cpu = time.perf_counter(), time.process_time()
         counts = []
@@ -137,7 +138,7 @@ def real(folders: list[list[Path]], board: Board, python: str) -> None:
 
 def rendered(images: int) -> None:
     texture = PRINT.image(80)
-    ours, plain = _Detector(PRINT), cv2.aruco.CharucoDetector(PRINT.pattern())
+    ours, plain = BoardFinder(PRINT), cv2.aruco.CharucoDetector(PRINT.pattern())
     print(
         f"\n{'rendered':28}{'corners':>9}{'OpenCV':>8}{'RMS px':>9}{'OpenCV':>8}{'normalised':>12}"
     )
@@ -167,7 +168,7 @@ def rendered(images: int) -> None:
                     errors.append(xy[own[int(k)]] - truth[k])
             for k, at, spread in zip(ids, xy, cov, strict=True):
                 off = at - truth[k]
-                image_part = spread - _FLOOR_PX**2 * np.eye(2)
+                image_part = spread - FLOOR_PX**2 * np.eye(2)
                 white.append(off @ np.linalg.solve(image_part, off) / 2)
         rms = [float(np.sqrt(np.mean(np.square(e)))) for e in (errors, theirs)]
         normalised = np.sqrt([np.mean(white), np.median(white) / (np.log(2))])
@@ -176,7 +177,7 @@ def rendered(images: int) -> None:
     print(
         "RMS per axis, of corners that both found. Normalised: root of the mean squared error\n"
         "over the covariance, per axis, of all of ours (in brackets by the median), without the\n"
-        f"floor of {_FLOOR_PX} px that each has besides, for what a rendered image lacks"
+        f"floor of {FLOOR_PX} px that each has besides, for what a rendered image lacks"
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.board import Board
-from calibration.detect import detect_board
+from calibration.find_board import detect_board
 from capture.live import LiveView, Picture
 
 GRID = (8, 5)  # columns and rows of the picture of what is covered

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyqtgraph as pg
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -28,19 +26,18 @@ from console.event_edits import add_edit, clear_edits, read_edits
 from console.lab_folder import TakeState
 from console.lab_watch import LabNow
 from console.qt.camera_view import CameraView
-from console.qt.look import BODY, Look
+from console.qt.curve_plot import CurvePlot
+from console.qt.frame_thread import FrameThread
+from console.qt.look import Look
 from console.qt.page import Page
 from console.qt.parts import boxed, button, column, label, row, rule, set_text
 from console.qt.room_view import RoomView, Stroke
-from console.reviewing import CurvePair, Review, VideoReader, load_review, open_video
+from console.reviewing import CurvePair, Review, load_review
 from console.texts import say
 from lab.errors import LabError
 
 _PLOTS = 3
 _TURN_MS = 40
-_SHOWN_S = 4.0
-_FAR = 1e4  # degrees, beyond every curve
-_LINES = (("foot_strike", Qt.PenStyle.SolidLine), ("foot_off", Qt.PenStyle.DotLine))
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -59,7 +56,7 @@ class ReviewPage(Page):
         self._known: tuple[tuple[str, float], ...] = ()
         self._key: tuple[Path, float] | None = None
         self._t = 0.0
-        self._reader = _FrameThread(self._frame.emit)
+        self._reader = FrameThread(self._frame.emit)
         self._loaded.connect(self._show_review)
         self._frame.connect(self._show_frame)
         self._trial, self._camera = QComboBox(), QComboBox()
@@ -72,7 +69,7 @@ class ReviewPage(Page):
         self._room = RoomView(1.25, (0.0, 0.0, 0.9))
         self._raw = QCheckBox(say("rev.raw"))
         self._raw.toggled.connect(lambda _: self._go_to(self._t))
-        self._plots = [_Plot(self._go_to, i) for i in range(_PLOTS)]
+        self._plots = [CurvePlot(self._go_to, i) for i in range(_PLOTS)]
         self._slider = QSlider(Qt.Orientation.Horizontal)
         self._slider.setObjectName("time")
         self._slider.valueChanged.connect(self._slide)
@@ -193,7 +190,7 @@ class ReviewPage(Page):
         self._stack.setCurrentIndex(1)
         self._go_to(self._t)
 
-    def _offer(self, plot: _Plot, review: Review, pair: CurvePair) -> None:
+    def _offer(self, plot: CurvePlot, review: Review, pair: CurvePair) -> None:
         if review is self._review:
             plot.offer(review, pair)
             plot.set_cursor(self._t)
@@ -359,148 +356,3 @@ def _processed(now: LabNow, desk: Desk) -> list[TakeState]:
     ]
     takes.sort(key=lambda t: (not t[0], -t[1].record.stat().st_mtime))
     return [t for _, t in takes]
-
-
-class _Plot(QWidget):
-    """Left and right of one kind of curve, with the trial's events and the cursor."""
-
-    def __init__(self, go_to: Callable[[float], None], number: int) -> None:
-        super().__init__()
-        self._review: Review | None = None
-        self._choice = QComboBox()
-        self._choice.setObjectName(f"curve {number}")
-        self._choice.setMaximumWidth(Look.px(260))
-        self._choice.activated.connect(lambda i: self._draw(i))
-        self._ends = label("", "quiet")
-        self._plot = pg.PlotWidget()
-        self._item: Any = self._plot.getPlotItem()
-        self._plot.setMenuEnabled(False)
-        self._plot.setMouseEnabled(x=True, y=False)
-        self._plot.hideButtons()
-        self._plot.setMinimumHeight(Look.px(84))
-        scene: Any = self._plot.scene()
-        scene.sigMouseClicked.connect(self._clicked)
-        self._go_to = go_to
-        self._cursor: Any = None
-        self._values = label("", "quiet")
-        self.setLayout(column(row(self._choice, self._ends, None, self._values), self._plot, gap=0))
-
-    def offer(self, review: Review, pair: CurvePair) -> None:
-        """Offer a trial's curves and show one."""
-        kept = self._choice.currentData()
-        self._review = review
-        self._choice.clear()
-        for curve in review.curves:
-            self._choice.addItem(curve.title, curve.stem)
-        at = self._choice.findData(kept if kept else pair.stem)
-        self._choice.setCurrentIndex(max(0, at))
-        self._draw(max(0, at))
-
-    def set_cursor(self, t: float) -> None:
-        """Move the cursor, and show the values there."""
-        if self._cursor is None or self._review is None:
-            return
-        self._cursor.setValue(t)
-        (low, high), _ = self._item.viewRange()
-        if not low + 0.05 * (high - low) <= t <= high - 0.05 * (high - low):
-            self._follow(t)
-        pair = self._review.curves[self._choice.currentIndex()]
-        at = int(np.abs(self._review.t - t).argmin())
-        words = []
-        for side, (values, sigma) in pair.sides.items():
-            name = f"{say(f'rev.{side}')} " if side else ""
-            if np.isfinite(values[at]):
-                half = f" ± {1.96 * sigma[at]:.1f}" if np.isfinite(sigma[at]) else ""
-                words.append(f"{name}{values[at]:.1f}{half}°")
-        set_text(self._values, "     ".join(words))
-
-    def _follow(self, t: float) -> None:
-        """Show some strides about a time; the wheel shows more or less."""
-        first, last = (float(self._review.t[i]) for i in (0, -1)) if self._review else (0.0, 1.0)
-        low = max(first, min(t - _SHOWN_S / 2, last - _SHOWN_S))
-        self._item.setXRange(low, min(low + _SHOWN_S, last), 0.01)
-
-    def _draw(self, index: int) -> None:
-        review = self._review
-        if review is None or not review.curves:
-            return
-        pair = review.curves[index]
-        plot = self._plot
-        plot.clear()
-        plot.setBackground(Look.palette.ground)
-        for name in ("left", "bottom"):
-            axis = plot.getAxis(name)
-            axis.setPen(pg.mkPen(Look.palette.hair))
-            axis.setTextPen(pg.mkPen(Look.palette.quiet))
-            axis.setTickFont(Look.font(BODY - 2))
-        plot.getAxis("left").setWidth(Look.px(44))
-        plot.addLine(y=0, pen=pg.mkPen(Look.palette.hair, width=1))
-        for side in ("left", "right"):
-            for kind, style in _LINES:
-                t = [e.t for e in review.events if (e.side, e.kind) == (side, kind)]
-                pen = pg.mkPen(getattr(Look.palette, side), width=1, style=style)
-                y = np.tile([-_FAR, _FAR], len(t))
-                lines = pg.PlotDataItem(np.repeat(t, 2), y, pen=pen, connect="pairs")
-                self._item.addItem(lines, ignoreBounds=True)
-        for side, (values, sigma) in pair.sides.items():
-            colour = getattr(Look.palette, side) if side else Look.palette.ink
-            pale = pg.mkColor(colour)
-            pale.setAlpha(50)
-            if np.isfinite(sigma).any():
-                low, high = (
-                    pg.PlotDataItem(review.t, values + k * 1.96 * sigma, pen=None) for k in (-1, 1)
-                )
-                plot.addItem(pg.FillBetweenItem(low, high, brush=pale))
-            plot.plot(review.t, values, pen=pg.mkPen(colour, width=Look.px(2)), connect="finite")
-        self._cursor = plot.addLine(x=0, pen=pg.mkPen(Look.palette.ink, width=Look.px(1)))
-        self._follow(float(review.t[0]))
-        ends = "" if not pair.up else f"↑ {pair.up}     ↓ {pair.down}"
-        set_text(self._ends, ends)
-
-    def _clicked(self, event: Any) -> None:
-        place = self._item.vb.mapSceneToView(event.scenePos())
-        self._go_to(float(place.x()))
-
-
-class _FrameThread:
-    """Decodes the frame asked for last; those asked for before it are skipped."""
-
-    def __init__(self, got: Callable[[Any], None]) -> None:
-        self._got = got
-        self._orders: queue.Queue[Any] = queue.Queue()
-        self._thread = threading.Thread(target=self._run, name="video", daemon=True)
-        self._thread.start()
-
-    def open(self, review: Review, camera: str) -> None:
-        self._orders.put((review, camera))
-
-    def ask(self, t: float) -> None:
-        self._orders.put(t)
-
-    def close(self) -> None:
-        self._orders.put(None)
-        self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        reader: VideoReader | None = None
-        while True:
-            order, t = self._orders.get(), None
-            while True:
-                if order is None:
-                    if reader is not None:
-                        reader.close()
-                    return
-                if isinstance(order, tuple):
-                    if reader is not None:
-                        reader.close()
-                    try:
-                        reader = open_video(*order)
-                    except LabError:
-                        reader = None
-                else:
-                    t = order
-                if self._orders.empty():
-                    break
-                order = self._orders.get()
-            if t is not None:
-                self._got(reader.frame(t) if reader is not None else None)

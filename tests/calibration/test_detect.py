@@ -5,9 +5,10 @@ import cv2
 import numpy as np
 import pytest
 
-from calibration import detect
+from calibration import detect, find_board
 from calibration.board import Board
-from calibration.detect import detect_board, detect_video, detect_videos
+from calibration.detect import detect_video, detect_videos
+from calibration.find_board import detect_board
 from calibration.mistakes import refuse_mirrored
 from lab.camera import Camera
 from lab.errors import LabError
@@ -91,8 +92,8 @@ def test_corners_seen_at_a_slant_are_twice_as_good_as_plain_ones():
 
 @pytest.mark.parametrize("noise", [10.0, 20.0])
 def test_the_covariance_of_a_corner_is_its_error(monkeypatch, noise):
-    monkeypatch.setattr(detect, "_FLOOR_PX", 0.0)  # nothing but the image's noise is rendered
-    rng, finder, squared = np.random.default_rng(9), detect._Detector(BOARD), []
+    monkeypatch.setattr(find_board, "FLOOR_PX", 0.0)  # nothing but the image's noise is rendered
+    rng, finder, squared = np.random.default_rng(9), find_board.BoardFinder(BOARD), []
     texture = BOARD.image(60)
     for _ in range(12):
         pose = held(BOARD, rng.normal(0, 0.35, 3))
@@ -105,7 +106,7 @@ def test_the_covariance_of_a_corner_is_its_error(monkeypatch, noise):
 
 
 def test_few_corners_that_fit_the_board_are_kept_and_a_wrong_one_is_not():
-    finder = detect._Detector(BOARD)
+    finder = find_board.BoardFinder(BOARD)
     corners = CAMERA.project(held(BOARD, [0.3, -0.2, 0.1]).transform(BOARD.corners_m()))
     rng = np.random.default_rng(0)
     # Two rows of three, of which the minimal sets are nearly degenerate, with real noise.
@@ -129,7 +130,7 @@ def test_few_corners_that_fit_the_board_are_kept_and_a_wrong_one_is_not():
     ],
 )
 def test_the_boards_own_markers_are_told_apart_with_what_is_corrected(board):
-    pattern, correct = detect.own_markers(board)
+    pattern, correct = find_board.own_markers(board)
     own = pattern.getDictionary()
     count = board.columns * board.rows // 2
     assert len(own.bytesList) == count == len(pattern.getIds())
