@@ -25,6 +25,7 @@ from console.records import write_record
 from console.settings import TRIAL_FILE, read_settings
 from console.videos import write_video
 from console.views import write_views
+from lab.board_views import CameraViews
 from lab.errors import LabError
 from lab.gait import Measure
 from lab.points import Keypoints2D
@@ -140,7 +141,9 @@ def run_demo(
     lying = find_floor(floor_films, _BOARD)
     progress("calibrating")
     sizes = {name: video_size(path) for name, path in cameras_of(films).items()}
-    save_rig(calibrate(seen, sizes, _BOARD, floor=lying), rig_path)
+    shown: list[CameraViews] = []
+    rig = calibrate(seen, sizes, _BOARD, floor=lying, on_views=shown.extend)
+    save_rig(rig, rig_path, shown)
     progress("filming the person")
     if seconds is None:
         seconds = (_SECONDS if quick else _FILMED_SECONDS)[activity]
@@ -151,10 +154,10 @@ def run_demo(
         for place, person in people.items():
             _film_person(place, person, room, noise_px, rng, activity, place == trial_folder)
     else:
-        rig = os.path.relpath(rig_path, trial_folder)
+        relative = os.path.relpath(rig_path, trial_folder)
         speed = _SPEED_M_S[activity]
-        write_trial(standing_folder, room, rig, activity, None, "", LANDMARKS, TIMES)
-        write_trial(trial_folder, room, rig, activity, speed, "../standing", times=TIMES)
+        write_trial(standing_folder, room, relative, activity, None, "", LANDMARKS, TIMES)
+        write_trial(trial_folder, room, relative, activity, speed, "../standing", times=TIMES)
         rates = {"standing": STANDING_HZ, activity: _RATE_HZ}
         casts = {
             "standing": Cast(standing_person, (), seed, LANDMARKS),

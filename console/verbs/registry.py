@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -29,15 +30,7 @@ def search(
     """Find patients; the search is logged."""
     rows = open_registry(lab).search(text)
     if json:
-        write_json(
-            {
-                "patients": [
-                    {"code": r.code, "name": r.name, "born": r.born, "sessions": r.sessions,
-                     "last": r.last}
-                    for r in rows
-                ]
-            }
-        )  # fmt: skip
+        write_json({"patients": [asdict(r) for r in rows]})
         return
     for row in rows:
         name = f"  {row.name}" if row.name else ""
@@ -68,20 +61,14 @@ def sessions(code: _Code, lab: _Lab = None, json: AsJson = False) -> None:
     """List a patient's sessions; it is logged."""
     rows = open_registry(lab).sessions(code)
     if json:
-        write_json(
-            {
-                "sessions": [
-                    {"folder": r.folder, "recorded": r.recorded, "activity": r.activity,
-                     "takes": r.takes}
-                    for r in rows
-                ]
-            }
-        )  # fmt: skip
+        write_json({"sessions": [asdict(r) for r in rows]})
         return
     for row in rows:
         out.print(
             f"{row.recorded[:16]}  {row.activity}  {row.takes} takes  {row.folder}", markup=False
         )
+    if not rows:
+        out.print("no session was found")
 
 
 @app.command("rebuild")
@@ -103,15 +90,7 @@ def log(
     """Show who did what, the newest first."""
     rows = open_registry(lab).accesses(last)
     if json:
-        write_json(
-            {
-                "accesses": [
-                    {"at": r.at, "who": r.who, "computer": r.computer, "what": r.what,
-                     "about": r.about}
-                    for r in rows
-                ]
-            }
-        )  # fmt: skip
+        write_json({"accesses": [asdict(r) for r in rows]})
         return
     for row in rows:
         out.print(f"{row.at}  {row.who}@{row.computer}  {row.what} {row.about}", markup=False)
