@@ -9,7 +9,8 @@ import pytest
 from scipy.signal import savgol_filter
 from scipy.spatial.transform import Rotation
 
-from analysis.walk import analyse_walk
+from analysis.measures import DEFINITIONS, CycleValues
+from analysis.walk import _summarise, analyse_walk
 from simulation.truth import true_measures
 from simulation.walker import simulate
 
@@ -186,3 +187,15 @@ def test_strikes_known_too_roughly_are_noted(runner, record, analyse, times, sai
     rough = replace(points, cov=points.cov * times**2)
     notes = analyse(rough, "run", 3.0, errors=np.zeros((2, *points.xyz.shape))).notes
     assert any("foot strikes are known" in note for note in notes) is said
+
+
+def test_what_noise_bends_belongs_to_sigma_and_its_mean_is_taken_off():
+    draws = np.random.default_rng(4).normal(0, 1, 4000)
+    definition = next(d for d in DEFINITIONS if d.name == "stride_length")
+    for linear, bend in ((1.0, 0.0), (1.0, 0.7), (0.0, 0.7)):
+        move = np.concatenate([[0.0], draws, -draws])
+        values = CycleValues(definition, "left", (2.0 + linear * move + bend * move**2)[:, None])
+        made = _summarise(values, len(draws))
+        # The variance of x + b x^2 for a standard normal x is 1 + 2 b^2, its mean b.
+        assert made.sigma == pytest.approx(np.hypot(linear, bend * np.sqrt(2)), rel=0.05)
+        assert made.value == pytest.approx(2.0 - bend, abs=0.05)

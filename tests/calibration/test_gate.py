@@ -10,7 +10,7 @@ import pytest
 from calibration.board import Board
 from calibration.board_shape import board_shape, deformations
 from calibration.bundle import adjust, covariance
-from calibration.gate import scale_reasons, shape_reasons, start_reasons, step_reasons
+from calibration.gate import notes_of, scale_reasons, shape_reasons, start_reasons, step_reasons
 from calibration.known_length import KnownLength, scale_of
 from calibration.lens import basis
 from calibration.lens_gate import lens_words
@@ -212,3 +212,17 @@ def test_a_held_lens_carries_its_error_into_everything_else():
     np.testing.assert_allclose(
         known / np.outer(scale, scale), np.outer(by_step / scale, by_step / scale), atol=2e-3
     )
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "said"), [(0.001, "which agree"), (0.012, "do not share a shutter")]
+)
+def test_cameras_lack_a_common_shutter_only_where_a_time_is_surely_off(offset_s, said):
+    figures = {"asynchrony": 5.0, "jitter_mm": 0.0}
+    own = {"coverage": 0.9, "time_offset_sigma_s": 0.001}
+    cameras = {
+        "cam01": own | {"time_offset_s": 0.0},
+        "cam02": own | {"time_offset_s": offset_s},
+    }
+    (note,) = notes_of(figures, cameras, {"asynchrony": 2.0, "coverage": 0.4})
+    assert said in note
