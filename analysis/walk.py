@@ -103,8 +103,10 @@ def analyse_walk(
     """
     t, names = points.t, list(points.names)
     draws = np.zeros((0, *points.xyz.shape)) if errors is None else errors
-    raw_xyz = points.xyz + np.concatenate([np.zeros((1, *points.xyz.shape)), draws, -draws])
-    smooth_xyz = smooth(raw_xyz)
+    raw_xyz = _with_draws(points.xyz, draws)
+    # The smoother is linear: a draw is smoothed once for both of its pair.
+    smoothed = smooth(np.concatenate([points.xyz[None], draws]))
+    smooth_xyz = _with_draws(smoothed[0], smoothed[1:])
     body = Body(names, smooth_xyz, belt_direction((len(raw_xyz),)))
     refusals: list[str] = []
     notes: list[str] = []
@@ -168,6 +170,16 @@ def analyse_walk(
         notes=tuple(notes),
         quality=quality,
     )
+
+
+def _with_draws(xyz: FloatArray, draws: FloatArray) -> FloatArray:
+    """Return points (T, K, 3), then with each of D draws added, then taken off, (1 + 2D, ...)."""
+    count = len(draws)
+    result = np.empty((1 + 2 * count, *xyz.shape))
+    result[0] = xyz
+    np.add(xyz, draws, out=result[1 : 1 + count])
+    np.subtract(xyz, draws, out=result[1 + count :])
+    return result
 
 
 def _whole_stride_direction(t: FloatArray, body: Body, timed: TimedEvents) -> FloatArray | None:

@@ -158,7 +158,7 @@ def _fit(points: Points3D, k: int, max_gap_s: float, order: int, undersmooth: fl
     system = SplineSystem(
         points.t, stretches, np.asarray(np.linalg.inv(cov / size), np.float64), order
     )
-    y = points.xyz[None, seen, k]
+    y = points.xyz[seen, k]
     low = np.log(weight_of_half_gain(_FASTEST, order))
     high = np.log(weight_of_half_gain(_SLOWEST, order))
     best = minimize_scalar(

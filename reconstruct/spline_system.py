@@ -11,6 +11,7 @@ from scipy.linalg import cho_solve_banded, cholesky_banded
 from scipy.sparse import csr_array
 
 from lab.checks import FloatArray
+from reconstruct.spline_columns import penalty_taps, smooth_twice, solver_rows
 
 # Twicing passes 1 - (1 - s)^2 where one pass passes s: a half at s = 1 - sqrt(1/2).
 _HALF_GAIN = 1 / (1 - np.sqrt(0.5)) - 1
@@ -66,6 +67,7 @@ class SplineSystem:
         self._freedom = 3 * (len(self.seen_frames) - order * len(spans))
         self._bands = self._penalty_bands()
         self._set_gaps()
+        self._rows: tuple[FloatArray, FloatArray] | None = None
         self.factor(1.0)
 
     def _penalty_bands(self) -> FloatArray:
@@ -103,24 +105,21 @@ class SplineSystem:
             for column in range(row + 1):
                 band[row - column, 3 * self._seen + column] += self._information[:, row, column]
         self._factor = cholesky_banded(band, lower=True, overwrite_ab=True, check_finite=False)
+        self._rows = None
         self._lam = lam
 
     def _rough(self, values: FloatArray) -> FloatArray:
-        """Return A^-1 lam P values, the part that one smoothing takes away, (B, N, 3)."""
+        """Return A^-1 lam P values, the part that one smoothing takes away, (N, 3)."""
         n = len(self.frames)
         bands = self._lam * self._bands[:, :, None]
         pushed = bands[0] * values
         for d in range(1, self.order + 1):
-            pushed[:, d:] += bands[d, : n - d] * values[:, :-d]
-            pushed[:, :-d] += bands[d, : n - d] * values[:, d:]
-        # One right-hand side a replicate, each contiguous as LAPACK wants it.
+            pushed[d:] += bands[d, : n - d] * values[:-d]
+            pushed[:-d] += bands[d, : n - d] * values[d:]
         solved = cho_solve_banded(
-            (self._factor, True),
-            pushed.reshape(-1, 3 * n).T,
-            overwrite_b=True,
-            check_finite=False,
+            (self._factor, True), pushed.ravel(), overwrite_b=True, check_finite=False
         )
-        return solved.T.reshape(values.shape)
+        return solved.reshape(values.shape)
 
     def smooth(self, y: FloatArray) -> FloatArray:
         """Smooth values (B, n, 3) of the seen frames, twice; all frames (B, N, 3).
@@ -128,21 +127,26 @@ class SplineSystem:
         Written as y minus what is rough in it: a polynomial below the order passes unchanged
         whatever lam is, and the fill of the gaps falls out.
         """
-        full = self._filled(y)
-        return full - self._rough(self._rough(full))
+        if self._rows is None:
+            self._rows = solver_rows(self._factor), penalty_taps(self._lam * self._bands)
+        return smooth_twice(*self._rows, self._filled(y))
 
     def deviance(self, lam: float, y: FloatArray) -> tuple[float, float]:
         """Return -2 ln restricted likelihood (up to a constant) and the noise scale, at lam.
 
         The scale of the noise is profiled out: Wahba, Ann Statist 13:1378 (1985).
+
+        Args:
+            lam: Weight of the penalty.
+            y: (n, 3) values of the seen frames.
         """
         self.factor(lam)
-        full = self._filled(y)
+        full = self._filled(y[None])[0]
         rough = self._rough(full)
         smooth = full - rough
-        residual = rough[0, self._seen]
+        residual = rough[self._seen]
         misfit = float(np.einsum("ni,nij,nj->", residual, self._information, residual))
-        bent = self._difference @ smooth[0]
+        bent = self._difference @ smooth
         scale = (misfit + lam * float((bent**2).sum())) / self._freedom
         positive = max(scale, np.finfo(float).tiny)
         log_determinant = 2 * float(np.log(self._factor[0]).sum())

@@ -144,3 +144,48 @@ def _median(values):
                 known[n] = values[i, j]
                 n += 1
     return np.median(known[:n]) if n else np.nan
+
+
+def carry_parameters(
+    points: NDArray[np.intp],
+    cov: FloatArray,
+    information: FloatArray,
+    by: tuple[FloatArray, FloatArray, FloatArray],
+    start: int,
+    result: FloatArray,
+) -> None:
+    """Write the derivative of points by one camera's parameters, -P J'WB.
+
+    Args:
+        points: (n,) which of N points.
+        cov: (N, 3, 3) m^2, P.
+        information: (N, 3) xx, xy, yy of W.
+        by: Of the n points: J (n, 2, 3), and the two parts of B (n, 2, ...).
+        start: Where the camera's parameters begin in the result.
+        result: (N, 3, Q), written in place.
+    """
+    in_threads(
+        lambda a, b: _carry_parameters(points, cov, information, *by, start, result, a, b),
+        len(points),
+    )
+
+
+@njit(**_EXACT)
+def _carry_parameters(
+    points, cov, information, by_point, by_pose, by_lens, start, result, first, end
+):
+    for n in range(first, end):
+        i = points[n]
+        xx, xy, yy = information[i, 0], information[i, 1], information[i, 2]
+        for row in range(3):
+            left = right = 0.0
+            for j in range(3):
+                x, y = by_point[n, 0, j], by_point[n, 1, j]
+                left -= cov[i, row, j] * (x * xx + y * xy)
+                right -= cov[i, row, j] * (x * xy + y * yy)
+            at = start
+            for q in range(by_pose.shape[2]):
+                result[i, row, at + q] = left * by_pose[n, 0, q] + right * by_pose[n, 1, q]
+            at += by_pose.shape[2]
+            for q in range(by_lens.shape[2]):
+                result[i, row, at + q] = left * by_lens[n, 0, q] + right * by_lens[n, 1, q]

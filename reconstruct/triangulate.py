@@ -18,7 +18,7 @@ from reconstruct.consensus import GOOD, REASONS, SIDES, Agreement, agree, withho
 from reconstruct.noise import estimate_noise, estimate_scale
 from reconstruct.sightlines import Sightlines, take_sightlines
 from reconstruct.swaps import exchange_columns, find_swaps
-from reconstruct.tally import all_known, medians, take_stock, weigh
+from reconstruct.tally import all_known, carry_parameters, medians, take_stock, weigh
 
 # A point is no further from the middle of the cameras than this many times the furthest of them.
 _VOLUME = 3.0
@@ -78,19 +78,22 @@ class Reconstruction:
         Raises:
             ValueError: When the rig lacks a camera of this reconstruction.
         """
-        shape = self.points.xyz.shape[:2]
-        good = self.status == GOOD
-        xyz, inverse = self.points.xyz[good], self.points.cov[good]
-        by_rig = np.zeros((len(xyz), 3, len(rig.cov)))
-        slices = dict(zip(rig.names, rig.parameter_slices(), strict=True))
-        for c, name in enumerate(self.cameras):
-            seen = rig.camera(name).project_with_jacobians(xyz)
-            weight = _matrices(self.information_px[c][good])
-            by_parameters = np.concatenate([seen.by_pose, seen.by_intrinsics], axis=-1)
-            by_rig[:, :, slices[name]] = seen.by_point.swapaxes(1, 2) @ (weight @ by_parameters)
-        result = np.full((*shape, *by_rig.shape[1:]), np.nan)
-        result[good] = -inverse @ by_rig
-        return result
+        frames, joints = self.points.xyz.shape[:2]
+        good = np.flatnonzero(self.status == GOOD)
+        xyz = self.points.xyz.reshape(-1, 3)[good]
+        result = np.empty((frames * joints, 3, len(rig.cov)))
+        result[np.flatnonzero(self.status != GOOD)] = np.nan
+        taken = [rig.names.index(name) for name in self.cameras]
+        slices = rig.parameter_slices()
+        for index in set(range(len(rig.names))) - set(taken):
+            result[good, :, slices[index]] = 0.0
+        cov = self.points.cov.reshape(-1, 3, 3)
+        for c, index in enumerate(taken):
+            seen = rig.cameras[index].project_with_jacobians(xyz)
+            by = seen.by_point, seen.by_pose, seen.by_intrinsics
+            information = self.information_px[c].reshape(-1, 3)
+            carry_parameters(good, cov, information, by, slices[index].start, result)
+        return result.reshape(frames, joints, 3, -1)
 
 
 def triangulate(
@@ -204,8 +207,3 @@ def _reconstruction(
         information_px=kept.reshape(*shape, 3),
         swapped=swapped,
     )
-
-
-def _matrices(symmetric: FloatArray) -> FloatArray:
-    """Return (N, 2, 2) from (N, 3) xx, xy, yy."""
-    return symmetric[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
