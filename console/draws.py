@@ -7,16 +7,23 @@ import numpy as np
 from lab.checks import FloatArray
 from lab.points import Points3D
 from lab.rig import Rig
+from reconstruct.persistence import Persistence, no_persistence
 from reconstruct.plate_points import CarriedPoints
 
 
 def draw_errors(
-    points: Points3D, rig: Rig | None, by_rig: FloatArray | None, count: int, seed: int
+    points: Points3D,
+    rig: Rig | None,
+    by_rig: FloatArray | None,
+    count: int,
+    seed: int,
+    persistence: Persistence | None = None,
 ) -> FloatArray | None:
     """Draw errors of the points, (count, T, K, 3) m.
 
-    Noise is drawn anew for every point and frame from `Points3D.cov`; the calibration's error is
-    one draw of the whole rig, carried to the points by their derivative, the same throughout.
+    Noise is drawn for every point from `Points3D.cov`, anew in every frame or lasting as long as
+    the residuals say; the calibration's error is one draw of the whole rig, carried to the points
+    by their derivative, the same throughout.
 
     Args:
         points: T frames, K points.
@@ -24,6 +31,7 @@ def draw_errors(
         by_rig: (T, K, 3, Q) m per parameter; None without a rig.
         count: Number of draws.
         seed: The same seed gives the same draws.
+        persistence: How long the noise of each point lasts; None where it is new in every frame.
 
     Returns:
         The draws, 0 where a point is missing; None where the noise of the points is not known.
@@ -33,8 +41,13 @@ def draw_errors(
     rng = np.random.default_rng(seed)
     known = np.isfinite(points.cov.sum(axis=(-1, -2)) + points.xyz.sum(axis=-1))
     values, vectors = np.linalg.eigh(np.where(known[..., None, None], points.cov, 0.0))
-    root = vectors * np.sqrt(np.clip(values, 0, None))[..., None, :]
-    errors = np.einsum("tkij,btkj->btki", root, rng.standard_normal((count, *points.xyz.shape)))
+    # The symmetric root, which is steady over time, so that what lasts keeps its direction.
+    root = (vectors * np.sqrt(np.clip(values, 0, None))[..., None, :]) @ vectors.swapaxes(-1, -2)
+    lasting = no_persistence(len(points.names)) if persistence is None else persistence
+    errors = np.empty((count, *points.xyz.shape))
+    for k in range(len(points.names)):
+        normal = lasting.draw(rng, points.t, k, count)
+        errors[:, :, k] = (root[None, :, k] @ normal[..., None])[..., 0]
     if rig is not None and by_rig is not None:
         errors += _draw_rig(rng, rig, by_rig, count)
     return np.where(known[..., None], errors, 0.0)

@@ -153,7 +153,7 @@ def _process(
 def _draw(done: Reconstructed, count: int) -> FloatArray | None:
     if done.carried is not None and done.rig is not None:
         return draw_carried_errors(done.carried, done.rig, count, _SEED)
-    return draw_errors(done.points, done.rig, done.by_rig, count, _SEED)
+    return draw_errors(done.points, done.rig, done.by_rig, count, _SEED, done.persistence)
 
 
 def _largest_change_deg(analysis: WalkAnalysis, other: WalkAnalysis) -> float:

@@ -26,6 +26,7 @@ from reconstruct.associate import AlignedKeypoints, align
 from reconstruct.clocks import reconstruct_own_times, share_a_shutter
 from reconstruct.detect.markers import read_markers
 from reconstruct.held_bones import hold_bones
+from reconstruct.persistence import Persistence, find_persistence
 from reconstruct.plate_points import CarriedPoints, carry_landmarks
 from reconstruct.triangulate import Reconstruction, triangulate
 from reconstruct.watch import watch_rig
@@ -52,6 +53,7 @@ class Reconstructed:
     notes: tuple[str, ...] = ()
     carried: CarriedPoints | None = None
     ties: Ties | None = None
+    persistence: Persistence | None = None
 
 
 def from_keypoints(
@@ -94,6 +96,8 @@ def from_keypoints(
         if count:
             quality[f"left_right_exchanged_{name}"] = float(count)
     by_rig = result.rig_sensitivity(rig)
+    persistence = find_persistence(rig, aligned, result, by_rig)
+    quality["noise_lasting_share"] = persistence.of_all()
     moved = _watch(rig, aligned, result, by_rig, quality)
     points = result.points
     if settings.analysis.constant_bones:
@@ -114,6 +118,7 @@ def from_keypoints(
         subject=settings.subject,
         extra=None,
         notes=taken.notes,
+        persistence=persistence,
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from lab.checks import FloatArray
+from reconstruct.bulk import LANES, agree_block, workspace
 from reconstruct.gates import (
     FALSE_ALARM,
     GATE_PAIR,
@@ -21,7 +22,7 @@ from reconstruct.gates import (
     misfit,
     verdict,
 )
-from reconstruct.optics import AREA, COMPILED, in_threads, invert, middle_of
+from reconstruct.optics import AREA, COMPILED, FISHEYE, KIND, in_threads, invert, middle_of
 from reconstruct.sightlines import STEPS, Estimate, Sightlines, solve_point, start_point
 
 BoolArray = NDArray[np.bool_]
@@ -32,6 +33,7 @@ _PRIOR = float(np.log(9.0))
 # A rival this many times less likely is no rival.
 _MARGIN = float(np.log(20.0))
 _ROUNDS = 4
+_LEAST_BLOCKS = 128  # to a thread
 
 GOOD, TOO_FEW, DISAGREE, AMBIGUOUS, OUTSIDE, SIDES = range(6)
 REASONS = (
@@ -91,12 +93,15 @@ def agree(
     used, status = np.ascontiguousarray(s.seen.T), np.empty(n, np.uint8)
     xyz, cov = np.empty((n, 3)), np.empty((n, 6))
     figures = np.empty((3, cameras, n, 2))
+    # Whole blocks, so that which points lie side by side does not depend on the threads.
+    side_by_side = robust and not (s.packed[:, KIND] == FISHEYE).any()
     in_threads(
         lambda a, b: _agree_all(
-            s.packed, s.xy_px, s.xy, s.information, gates, volume, robust,
-            used, status, xyz, cov, figures, a, b,
+            s.packed, s.xy_px, s.xy, s.information, gates, volume, robust, side_by_side,
+            used, status, xyz, cov, figures, LANES * a, min(LANES * b, n),
         ),
-        n,
+        -(-n // LANES),
+        least=_LEAST_BLOCKS,
     )  # fmt: skip
     xyz += middle
     return Agreement(
@@ -246,6 +251,7 @@ def _agree_all(
     gates,
     volume,
     robust,
+    side_by_side,
     used,
     status,
     xyz,
@@ -257,7 +263,21 @@ def _agree_all(
     cameras = len(packed)
     seen, two = np.zeros(cameras, np.bool_), np.zeros(cameras, np.bool_)
     votes, rivals = np.zeros(cameras), np.zeros((cameras, 9))
+    w, kept = workspace(cameras)
+    settled = np.zeros(LANES, np.bool_)
     for i in range(first, end):
+        lane = (i - first) % LANES
+        if side_by_side and lane == 0:
+            count = min(LANES, end - i)
+            for j in range(i, i + count):
+                blank(figures, j)
+            agree_block(
+                packed, xy_px, xy, information, gates, volume, used, i, count, w, kept,
+                xyz, cov, figures, settled,
+            )  # fmt: skip
+        if settled[lane]:
+            status[i] = GOOD
+            continue
         n = 0
         for k in range(cameras):
             n += used[i, k]

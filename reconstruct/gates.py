@@ -14,7 +14,7 @@ FALSE_ALARM = 1e-6
 GATE_VIEW = float(chi2.isf(FALSE_ALARM, 2))
 GATE_PAIR = float(chi2.isf(FALSE_ALARM, 1))
 # A residual that the fit has nearly swallowed says nothing of the noise.
-_LEAST_REDUNDANCY = 0.1
+LEAST_REDUNDANCY = 0.1
 
 
 @njit(**COMPILED)
@@ -149,9 +149,9 @@ def _figure(packed, xy_px, information, k, i, at, figures):
     figures[0, k, i, 0], figures[0, k, i, 1] = r, s
     figures[2, k, i, 0] = min(max(free, 0.0), 1.0)
     figures[2, k, i, 1] = min(max(free_y, 0.0), 1.0)
-    if free > _LEAST_REDUNDANCY:
+    if free > LEAST_REDUNDANCY:
         figures[1, k, i, 0] = (root * r + low * s) / np.sqrt(free)
-    if free_y > _LEAST_REDUNDANCY:
+    if free_y > LEAST_REDUNDANCY:
         figures[1, k, i, 1] = rest * s / np.sqrt(free_y)
     over = 1 / (xx * yy - xy * xy)
     k_xx, k_xy, k_yy = yy * over - s_xx, -s_xy - xy * over, xx * over - s_yy

@@ -22,8 +22,8 @@ from lab.lens_model import fold_radius
 # A camera's row: rotation (9), translation from the middle (3), focal lengths, centre (4),
 # coefficients (8), kind of lens, squared fold radius, area of the image.
 _ROTATION, _TRANSLATION, _FOCAL, _CENTRE, _LENS = 0, 9, 12, 14, 16
-_KIND, _FOLD, AREA, _WIDTH = 24, 25, 26, 27
-_PLAIN, _BROWN, _FISHEYE = 0.0, 1.0, 2.0
+KIND, _FOLD, AREA, _WIDTH = 24, 25, 26, 27
+_PLAIN, _BROWN, FISHEYE = 0.0, 1.0, 2.0
 
 # Rounding may differ with the order of sums, not with what is NaN or infinite.
 COMPILED: dict[str, Any] = {
@@ -52,9 +52,9 @@ def pack(cameras: tuple[Camera, ...]) -> FloatArray:
         coefficients = camera.coefficients
         row[_LENS : _LENS + len(coefficients)] = coefficients
         if camera.model == "fisheye":
-            row[_KIND] = _FISHEYE
+            row[KIND] = FISHEYE
         else:
-            row[_KIND] = _BROWN if coefficients.any() else _PLAIN
+            row[KIND] = _BROWN if coefficients.any() else _PLAIN
         fold = fold_radius(camera.model, coefficients)
         row[_FOLD] = fold * fold
         row[AREA] = camera.size_px[0] * camera.size_px[1]
@@ -83,7 +83,7 @@ def _bend(p, u, v):
 
     The formulas are those of `lab.lens_model`, which is tested against OpenCV.
     """
-    kind = p[_KIND]
+    kind = p[KIND]
     if kind == _PLAIN:
         return u, v, 1.0, 0.0, 1.0
     r2 = u * u + v * v
@@ -125,7 +125,7 @@ def unbend(p, x_px, y_px):
     """
     goal_u = (x_px - p[_CENTRE]) / p[_FOCAL]
     goal_v = (y_px - p[_CENTRE + 1]) / p[_FOCAL + 1]
-    if p[_KIND] == _PLAIN:
+    if p[KIND] == _PLAIN:
         return goal_u, goal_v, True
     u, v = goal_u, goal_v
     for _ in range(_NEWTON_STEPS):

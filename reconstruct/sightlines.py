@@ -19,7 +19,7 @@ from reconstruct.optics import COMPILED, in_threads, invert, middle_of, pack, se
 
 STEPS = 8
 # A shorter last step leaves some ten nanometres to go.
-_CONVERGED_M = 1e-5
+CONVERGED_M = 1e-5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +165,7 @@ def solve_point(packed, xy_px, information, used, i, x, y, z, steps):
         x += dx
         y += dy
         z += dz
-        if not abs(dx) + abs(dy) + abs(dz) > _CONVERGED_M:
+        if not abs(dx) + abs(dy) + abs(dz) > CONVERGED_M:
             break
     return x, y, z, a, b, c, d, e, f
 
