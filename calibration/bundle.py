@@ -283,25 +283,29 @@ def known_before(reduced: FloatArray, known: Sequence[tuple[int, FloatArray]]) -
 
 
 def relative_covariances(network: Network, camera: int) -> FloatArray:
-    """Return for each view of a camera (V, 6, 6) how well the adjusted network knows it.
+    """Return for each view of a camera (V, 6 + n, 6 + n) how well the adjusted network knows it.
 
-    The displacement is that of the board against the camera, as a camera pose perturbation.
+    First the displacement of the board against the camera, as a camera pose perturbation, then the
+    camera's n free lens parameters: where a lens is not known well, its error and the board's
+    displacement go together.
     """
     normals = normal_equations(network)
     reduced, gain, inverse_boards = _reduced(normals, 0.0)
     free = np.linalg.inv(reduced)
     pose = network.views[camera].pose
-    start = network.free_slices()[camera].start
-    by_board = adjoint(network.cameras[camera])
-    if network.fixed_camera == camera:
-        own, cross = np.zeros((6, 6)), np.zeros((len(pose), 6, 6))
-    else:
-        own = free[start : start + 6, start : start + 6]
-        cross = -np.einsum("ij,jvk->vik", free[start : start + 6], gain[:, pose])
+    piece = network.free_slices()[camera]
+    lens = network.bases[camera].shape[1]
+    take = np.zeros((6 + lens, len(free)))
+    take[6 + lens - (piece.stop - piece.start) :, piece] = np.eye(piece.stop - piece.start)
+    by_board = np.zeros((6 + lens, 6))
+    by_board[:6] = adjoint(network.cameras[camera])
+    own = take @ free @ take.T
     seen = gain[:, pose]
+    cross = -np.einsum("ij,jvk->vik", take @ free, seen)
     board = inverse_boards[pose] + np.einsum("ivk,ivl->vkl", seen, np.tensordot(free, seen, axes=1))
     if network.fixed_board is not None:
-        board = np.where((pose == network.fixed_board)[:, None, None], 0.0, board)
+        fixed = (pose == network.fixed_board)[:, None, None]
+        cross, board = np.where(fixed, 0.0, cross), np.where(fixed, 0.0, board)
     mixed = cross @ by_board.T
     return own + mixed + np.swapaxes(mixed, 1, 2) + by_board @ board @ by_board.T
 

@@ -8,6 +8,7 @@ recording, the board on the floor) stay poses of their own.
 
 The strengths and the uncertainty of the stamps are those of the largest marginal likelihood, the
 linearised unknowns integrated out (Laplace's approximation; restricted maximum likelihood).
+Where asked, each camera's row read-out time is one more unknown (`readout`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from scipy.spatial.transform import Rotation
 from calibration.bundle import Network, adjoint, cross_matrix, known_before, with_lenses
 from calibration.compiled import linearise
 from calibration.motion import Instants, Motion, at_instants, bending
+from calibration.readout import linearise_rows
 from lab.checks import FloatArray
 from lab.errors import LabError
 
@@ -60,6 +62,8 @@ class TimedNetwork:
         offsets: (C,) s, frames were taken at stamp + offset.
         free_offset: (C,) whether a camera's offset is solved for; one camera's is the gauge.
         strengths: Variance components.
+        readouts: (C,) s, from a frame's first row to its last.
+        free_readout: (C,) whether a camera's read-out time is solved for.
     """
 
     network: Network
@@ -67,6 +71,13 @@ class TimedNetwork:
     offsets: FloatArray = field(metadata={"unit": "s"})
     free_offset: NDArray[np.bool_]
     strengths: Strengths
+    readouts: FloatArray = field(metadata={"unit": "s"})
+    free_readout: NDArray[np.bool_]
+
+    @property
+    def own_times(self) -> NDArray[np.intp]:
+        """How many parameters of time each camera has (C,): the last ones of its own."""
+        return self.free_readout.astype(np.intp) + self.free_offset
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +91,7 @@ class System:
         camera_gradient, band_gradient: (Q,), (6 M,).
         cost: With the motion's and the stamps' part.
         stamp_terms: Sum of the logarithms that the stamps add to the marginal likelihood.
-        slices: Where each camera's parameters (pose, lens, offset) stand.
+        slices: Where each camera's parameters (pose, lens, read-out, offset) stand.
     """
 
     cameras: FloatArray
@@ -94,13 +105,10 @@ class System:
 
 
 def timed_slices(timed: TimedNetwork) -> tuple[slice, ...]:
-    """Return where each camera's free parameters (pose, lens, offset) stand."""
-    own = [s.stop - s.start for s in timed.network.free_slices()]
-    ends = np.cumsum(np.array(own) + timed.free_offset)
-    return tuple(
-        slice(int(e) - n - int(free), int(e))
-        for e, n, free in zip(ends, own, timed.free_offset, strict=True)
-    )
+    """Return where each camera's free parameters (pose, lens, read-out, offset) stand."""
+    own = [s.stop - s.start for s in timed.network.free_slices()] + timed.own_times
+    ends = np.cumsum(own)
+    return tuple(slice(int(e - n), int(e)) for e, n in zip(ends, own, strict=True))
 
 
 def system(timed: TimedNetwork) -> System:
@@ -119,13 +127,13 @@ def system(timed: TimedNetwork) -> System:
         if not len(views):
             continue
         rotations, centres, first, by_node, velocity = _board_at_views(timed, c)
-        products = _products(network, c, rotations, centres)
+        to_camera = adjoint(network.cameras[c])
+        late = velocity @ to_camera.T  # (V, 6) camera pose perturbation by a later frame
+        products = _products(timed, c, rotations, centres, late)
         if not np.isfinite(products).all():
             return System(cameras, ties, blocks, camera_gradient, gradient, np.inf, 0.0, slices)
         products, logarithms = _without_wobble(timed, c, products, centres)
         stamp_terms += logarithms
-        to_camera = adjoint(network.cameras[c])
-        late = velocity @ to_camera.T  # (V, 6) camera pose perturbation by a later frame
         seen = np.einsum("vij,vj->vi", products[:, :, :6], late)
         strength = np.einsum("vi,vi->v", seen[:, :6], late)
         variance = timed.strengths.stamp**2
@@ -133,17 +141,17 @@ def system(timed: TimedNetwork) -> System:
         products = products - doubt[:, None, None] * seen[:, :, None] * seen[:, None]
         seen = np.einsum("vij,vj->vi", products[:, :, :6], late)
         stamp_terms += float(np.log1p(variance * strength).sum())
-        columns = _camera_columns(timed, c, late)
-        half = products[:, :, :15] @ columns  # (V, 16, own)
-        own = np.swapaxes(columns, 1, 2) @ half[:, :15]
+        columns = _camera_columns(timed, c, late, products.shape[-1] - 1)
+        half = products[:, :, :-1] @ columns  # (V, 16, own)
+        own = np.swapaxes(columns, 1, 2) @ half[:, :-1]
         cameras[slices[c], slices[c]] += own.sum(0)
-        camera_gradient[slices[c]] += half[:, 15].sum(0)
-        cost += float(products[:, 15, 15].sum())
+        camera_gradient[slices[c]] += half[:, -1].sum(0)
+        cost += float(products[:, -1, -1].sum())
         nodes = to_camera @ by_node  # (V, 4, 6, 6) camera pose perturbation by each node
         board = products[:, None, :6, :6] @ nodes
         for i in range(by_node.shape[1]):
             at = first + i
-            np.add.at(gradient, at, np.einsum("vij,vi->vj", nodes[:, i], products[:, :6, 15]))
+            np.add.at(gradient, at, np.einsum("vij,vi->vj", nodes[:, i], products[:, :6, -1]))
             piece = np.swapaxes(nodes[:, i], 1, 2) @ half[:, :6]
             np.add.at(ties[:, :, slices[c]], at, piece)
             for j in range(i, by_node.shape[1]):
@@ -204,7 +212,7 @@ def timed_covariance(
     scale = 1 / np.sqrt(np.diag(reduced))
     known = []
     for c, (_, cov) in (held or {}).items():
-        end = timed_slices(timed)[c].stop - int(timed.free_offset[c])
+        end = timed_slices(timed)[c].stop - int(timed.own_times[c])
         own = scale[end - len(cov) : end]
         known.append((end, cov / own[:, None] / own))
     inverse = known_before(reduced * scale[:, None] * scale, known) * scale[:, None] * scale
@@ -251,11 +259,22 @@ def _board_at_views(
 
 
 def _products(
-    network: Network, camera: int, rotations: FloatArray, centres: FloatArray
+    timed: TimedNetwork,
+    camera: int,
+    rotations: FloatArray,
+    centres: FloatArray,
+    late: FloatArray,
 ) -> FloatArray:
+    """Return (V, n, n) of the columns [pose 6, lens 9, read-out where there is one, residual]."""
+    network = timed.network
     views, lens = network.views[camera], network.cameras[camera]
     pose = lens.cam_from_lab
     origins = centres - rotations @ network.corners_m.mean(0)
+    readout = float(timed.readouts[camera])
+    if timed.free_readout[camera] or readout != 0:
+        points = network.corners_m @ np.swapaxes(rotations, 1, 2) + origins[:, None]
+        weight = views.weight / network.sigma_px[camera] ** 2
+        return linearise_rows(lens, pose.transform(points), late, readout, views, weight)
     products = np.empty((len(views), 16, 16))
     every = np.ascontiguousarray(np.broadcast_to(lens.intrinsics, (len(views), 9)))
     cost = linearise(
@@ -287,14 +306,16 @@ def _without_wobble(
     return result, float(np.linalg.slogdet(normal)[1].sum())
 
 
-def _camera_columns(timed: TimedNetwork, c: int, late: FloatArray) -> FloatArray:
-    """Return (V, 15, own): pose and lens by the camera's own free parameters, its offset last."""
+def _camera_columns(timed: TimedNetwork, c: int, late: FloatArray, given: int) -> FloatArray:
+    """Return (V, given, own): what products has columns of, by the camera's free parameters."""
     basis = timed.network.bases[c]
     pose = 0 if c == timed.network.fixed_camera else 6
-    own = pose + basis.shape[1] + int(timed.free_offset[c])
-    columns = np.zeros((len(late), 15, own))
+    lens = pose + basis.shape[1]
+    columns = np.zeros((len(late), given, lens + int(timed.own_times[c])))
     columns[:, :pose, :pose] = np.eye(pose)
-    columns[:, 6:, pose : pose + basis.shape[1]] = basis
+    columns[:, 6:15, pose:lens] = basis
+    if timed.free_readout[c]:
+        columns[:, 15, lens] = 1.0
     if timed.free_offset[c]:
         columns[:, :6, -1] = late
     return columns
@@ -377,13 +398,17 @@ def _step(normals: System, damping: float) -> tuple[FloatArray, FloatArray, floa
 
 
 def _moved(timed: TimedNetwork, cameras: FloatArray, nodes: FloatArray) -> TimedNetwork | None:
-    network, moved, offsets = timed.network, [], timed.offsets.copy()
+    network, moved = timed.network, []
+    offsets, readouts = timed.offsets.copy(), timed.readouts.copy()
     if not (np.isfinite(cameras).all() and np.isfinite(nodes).all()):
         return None
     for c, (camera, piece) in enumerate(zip(network.cameras, timed_slices(timed), strict=True)):
         step = cameras[piece]
         if timed.free_offset[c]:
             offsets[c] += step[-1]
+            step = step[:-1]
+        if timed.free_readout[c]:
+            readouts[c] += step[-1]
             step = step[:-1]
         pose = np.zeros(6) if c == network.fixed_camera else step[:6]
         lens = network.bases[c] @ step[len(step) - network.bases[c].shape[1] :]
@@ -402,9 +427,8 @@ def _moved(timed: TimedNetwork, cameras: FloatArray, nodes: FloatArray) -> Timed
         rotations=turn @ network.rotations,
         translations=translations,
     )
-    return replace(
-        timed, network=network, motion=timed.motion.moved(steps[:controls]), offsets=offsets
-    )
+    motion = timed.motion.moved(steps[:controls])
+    return replace(timed, network=network, motion=motion, offsets=offsets, readouts=readouts)
 
 
 def _minus_twice_evidence(timed: TimedNetwork, normals: System) -> float:

@@ -95,12 +95,11 @@ def notes_of(
 ) -> tuple[str, ...]:
     """Return what to say of an accepted rig, too."""
     notes = []
-    if figures["asynchrony"] > limits["asynchrony"]:
-        timed = {n: own["time_offset_s"] for n, own in cameras.items() if "time_offset_s" in own}
-        sure = [
-            abs(offset) > _NO_CHANCE * cameras[n]["time_offset_sigma_s"]
-            for n, offset in timed.items()
-        ]
+    timed = {n: own["time_offset_s"] for n, own in cameras.items() if "time_offset_s" in own}
+    sure = [
+        abs(offset) > _NO_CHANCE * cameras[n]["time_offset_sigma_s"] for n, offset in timed.items()
+    ]
+    if figures["asynchrony"] > limits["asynchrony"] or any(sure):
         if timed and not any(sure):
             notes.append(
                 f"the views of one board pose disagree by {figures['asynchrony']:.0f} times what "
@@ -119,6 +118,16 @@ def notes_of(
                 f"{figures['asynchrony']:.0f} times what the corner noise explains: the cameras do "
                 "not share a shutter; the covariance allows for it"
             )
+    rows = [
+        f"{n} {1e3 * own['readout_s']:.1f} ± {1960 * own['readout_sigma_s']:.1f} ms"
+        for n, own in cameras.items()
+        if "readout_s" in own
+    ]
+    if rows:
+        notes.append(
+            f"the rows of a frame are read out one after the other, in {', '.join(rows)}, which is "
+            "solved for; the frames' times are those of their middle rows"
+        )
     narrow = [n for n, own in cameras.items() if own["coverage"] < limits["coverage"]]
     if narrow:
         notes.append(

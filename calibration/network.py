@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from calibration.board import Board
 from calibration.bundle import (
     ROUGHLY,
     Network,
+    adjoint,
     adjust,
     covariance,
     to_rig_parameters,
@@ -26,8 +29,10 @@ from calibration.continuous import (
     timed_slices,
 )
 from calibration.lens import Lens, basis, calibrate_lens
+from calibration.lens_choice import larger_lenses
 from calibration.lens_gate import SMALLEST, LensUse, held_covariance, lens_use
 from calibration.offsets import adjust_as, continuous, solve_offsets
+from calibration.readout import at_the_middle_row
 from calibration.start import camera_chain, shared_board_poses
 from calibration.steadiness import Step, find_step
 from calibration.synchrony import chi_squared, disagreements, estimate_jitter
@@ -91,9 +96,9 @@ class Solution:
         free = timed_covariance(timed, self.held)
         keep = np.concatenate(
             [
-                np.arange(piece.start, piece.stop - int(offset))
-                for piece, offset in zip(
-                    timed_slices(replace(timed, network=network)), timed.free_offset, strict=True
+                np.arange(piece.start, piece.stop - int(own))
+                for piece, own in zip(
+                    timed_slices(replace(timed, network=network)), timed.own_times, strict=True
                 )
             ]
         )
@@ -103,15 +108,35 @@ class Solution:
 
     def offsets(self) -> tuple[FloatArray, FloatArray]:
         """Return each camera's time offset (C,) s and its sigma; NaN where not solved for."""
-        count = len(self.network.cameras)
         if self.timed is None:
-            return np.full(count, np.nan), np.full(count, np.nan)
-        cov, sigma = timed_covariance(self.timed, self.held), np.zeros(count)
-        network = with_lenses(self.timed.network, self.held)
-        for c, piece in enumerate(timed_slices(replace(self.timed, network=network))):
-            if self.timed.free_offset[c]:
-                sigma[c] = np.sqrt(cov[piece.stop - 1, piece.stop - 1])
-        return self.timed.offsets, sigma
+            unknown = np.full(len(self.network.cameras), np.nan)
+            return unknown, unknown
+        places = [piece.stop - 1 for piece in self._timed_slices(self.timed)]
+        return self.timed.offsets, self._sigmas(places, self.timed.free_offset)
+
+    def readouts(self) -> tuple[FloatArray, FloatArray]:
+        """Return each camera's row read-out time (C,) s and its sigma; NaN where not solved for."""
+        if self.timed is None or not self.timed.free_readout.any():
+            unknown = np.full(len(self.network.cameras), np.nan)
+            return unknown, unknown
+        timed = self.timed
+        places = [
+            piece.stop - int(own)
+            for piece, own in zip(self._timed_slices(timed), timed.own_times, strict=True)
+        ]
+        known = np.where(timed.free_readout, timed.readouts, np.nan)
+        return known, self._sigmas(places, timed.free_readout)
+
+    def _timed_slices(self, timed: TimedNetwork) -> tuple[slice, ...]:
+        return timed_slices(replace(timed, network=with_lenses(timed.network, self.held)))
+
+    def _sigmas(self, places: Sequence[int], free: NDArray[np.bool_]) -> FloatArray:
+        if self.timed is None:
+            return np.full(len(free), np.nan)
+        variance = np.diag(timed_covariance(self.timed, self.held))
+        return np.array(
+            [np.sqrt(variance[p]) if f else 0.0 for p, f in zip(places, free, strict=True)]
+        )
 
     def in_frame_of(self, pose: int) -> Solution:
         """Return the solution in the frame of a still board pose, which becomes its gauge."""
@@ -125,6 +150,10 @@ class Solution:
 
 
 _NOT_TOGETHER = 2.0  # asynchrony beyond which the cameras' times are looked into
+# When frames of the same number were taken: looked into where the views disagree (auto), by one
+# trigger (common), at each camera's own times (own), those being of the middle row of a shutter
+# that takes the rows one after the other (rolling).
+Shutter = Literal["auto", "common", "own", "rolling"]
 
 
 def solve(
@@ -134,6 +163,7 @@ def solve(
     models: Mapping[str, str] | None = None,
     still: frozenset[int] = frozenset(),
     like: TimedNetwork | None = None,
+    shutter: Shutter = "auto",
 ) -> Solution:
     """Solve lenses, camera poses and board poses together.
 
@@ -146,8 +176,10 @@ def solve(
         sizes_px: (width, height) of each camera's images.
         board: The board.
         still: Board poses in which the board did not move.
-        models: Lens model of each camera; None chooses by held-out error.
+        models: Lens model of each camera; None chooses by held-out error, and where the cameras'
+            views disagree by what a larger one has and the chosen has not, that one.
         like: A solution with time offsets whose offsets and variance components are to be taken.
+        shutter: When the frames were taken.
 
     Raises:
         LabError: When a camera's lens or its place cannot be determined.
@@ -187,6 +219,12 @@ def solve(
         if all(f.all() for f in fitting):
             break
         network = _without(network, fitting)
+    if models is None:
+        larger = larger_lenses(network, lenses, [use.use == "refined" for use in uses])
+        if larger != lenses:
+            lenses = larger
+            bases = tuple(map(_lens_basis, lenses, uses))
+            network = estimate_jitter(replace(network, bases=bases, jitter=(0.0, 0.0)))
     dropped = before - np.array([len(v) for v in network.views])
     total, freedom = chi_squared(replace(network, jitter=(0.0, 0.0)))
     asynchrony = float(np.sqrt(total / freedom)) if freedom > 0 else float("nan")
@@ -194,8 +232,8 @@ def solve(
     step = find_step(network) if like is None else None
     solution = Solution(network, used, lenses, uses, dropped, asynchrony, step=step)
     together = asynchrony <= _NOT_TOGETHER or (step is not None and step.explains)
-    if not together or like is not None:
-        timed = continuous(network, sightings.t)
+    if shutter in ("own", "rolling") or (shutter == "auto" and not together) or like is not None:
+        timed = continuous(network, sightings.t, shutter == "rolling")
         if timed is not None:
             timed = solve_offsets(timed) if like is None else adjust_as(timed, like)
             return replace(solution, network=as_seen(timed), timed=timed)
@@ -213,9 +251,16 @@ def as_seen(timed: TimedNetwork) -> Network:
     views, count = [], len(network.rotations)
     for c, own in enumerate(network.views):
         moving = is_timed(network, c)
-        turn, centre, _ = board_at(timed, c)
+        turn, centre, velocity = board_at(timed, c)
+        origin = centre - turn @ centre_m
         rotations.append(turn[moving])
-        translations.append((centre - turn @ centre_m)[moving])
+        translations.append(origin[moving])
+        if timed.readouts[c] != 0:
+            camera = network.cameras[c]
+            points = network.corners_m @ np.swapaxes(turn, 1, 2) + origin[:, None]
+            points = camera.cam_from_lab.transform(points)
+            late = velocity @ adjoint(camera).T
+            own = at_the_middle_row(camera, points, late, float(timed.readouts[c]), own)
         pose = own.pose.copy()
         pose[moving] = count + np.arange(int(moving.sum()))
         count += int(moving.sum())

@@ -24,10 +24,10 @@ _WORTH_IT = 1.0  # of minus twice the log evidence
 _LONGEST_STEP = 0.5  # s, over which a motion still says something of its acceleration
 
 
-def continuous(network: Network, t: FloatArray) -> TimedNetwork | None:
+def continuous(network: Network, t: FloatArray, rolling: bool = False) -> TimedNetwork | None:
     """Return the network on a motion through its board poses at times t (B,); None without any.
 
-    The gauge of time is the camera whose pose is the gauge, or else the one with most views.
+    With `rolling` each camera's row read-out time is to be solved for, too. The gauge of time is the camera whose pose is the gauge, or else the one with most views.
     """
     timed_views = [is_timed(network, c) for c in range(len(network.cameras))]
     counts = [int(m.sum()) for m in timed_views]
@@ -52,9 +52,10 @@ def continuous(network: Network, t: FloatArray) -> TimedNetwork | None:
     free[reference] = False
     shift, turn = motion_strengths(*_own_paths(network, timed_views))
     strengths = Strengths(shift, turn, _STAMP, _WOBBLE)
-    return TimedNetwork(
-        replace(network, jitter=(0.0, 0.0)), motion, np.zeros(len(counts)), free, strengths
-    )
+    none = np.zeros(len(counts))
+    read_out = (np.array(counts) > 3) & rolling
+    network = replace(network, jitter=(0.0, 0.0))
+    return TimedNetwork(network, motion, none, free, strengths, none, read_out)
 
 
 def _own_paths(
@@ -102,11 +103,13 @@ def solve_offsets(timed: TimedNetwork) -> TimedNetwork:
 
 
 def adjust_as(timed: TimedNetwork, like: TimedNetwork) -> TimedNetwork:
-    """Return the adjusted network with another one's offsets, held, and variance components."""
+    """Return the adjusted network with another one's times, held, and variance components."""
     given = replace(
         timed,
         offsets=like.offsets,
         free_offset=np.zeros(len(like.offsets), bool),
+        readouts=like.readouts,
+        free_readout=np.zeros(len(like.offsets), bool),
         strengths=like.strengths,
     )
     return adjust_timed(given, _CLOSELY)[0]

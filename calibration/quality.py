@@ -23,7 +23,8 @@ from calibration.gate import (
 )
 from calibration.known_length import ScaleCheck
 from calibration.lens_gate import covered, lens_words
-from calibration.network import Solution, solve
+from calibration.network import Shutter, Solution, solve
+from calibration.readout import row_shares
 from calibration.starts import Starts
 from calibration.thresholds import thresholds
 from calibration.views import Sightings
@@ -83,10 +84,12 @@ def hold_out(
     judged[shared[1::2]] = True
     number = np.cumsum(~judged) - 1
     kept = frozenset(int(number[pose]) for pose in still)
-    solution = solve(sightings.only_poses(~judged), sizes_px, board, models, kept, timed)
+    shutter: Shutter = "auto" if timed is not None else "common"
+    half = sightings.only_poses(~judged)
+    solution = solve(half, sizes_px, board, models, kept, timed, shutter)
     seen = sightings.only_poses(judged)
     if timed is not None:
-        seen = at_one_instant(seen, sightings, timed.offsets)
+        seen = at_one_instant(seen, sightings, timed, sizes_px)
     return judge(solution, seen, board)
 
 
@@ -122,14 +125,20 @@ def judge(solution: Solution, sightings: Sightings, board: Board) -> HeldOut:
     )
 
 
-def at_one_instant(judged: Sightings, every: Sightings, offsets: FloatArray) -> Sightings:
+def at_one_instant(
+    judged: Sightings,
+    every: Sightings,
+    timed: TimedNetwork,
+    sizes_px: Mapping[str, tuple[int, int]],
+) -> Sightings:
     """Move the corners of every judged view along their own tracks to the time of its pose.
 
     A track is a corner in the views of one camera, judged ones and others; it is followed linearly
     to the next view. A corner without one near enough is left out.
     """
     views = []
-    for own, track, offset in zip(judged.views, every.views, offsets, strict=True):
+    for c, (own, track) in enumerate(zip(judged.views, every.views, strict=True)):
+        offset, readout = timed.offsets[c], timed.readouts[c]
         order = np.argsort(track.t, kind="stable")
         t, xy = track.t[order], np.where(track.weight > 0, 1.0, np.nan)[..., None] * track.xy_px
         xy = xy[order]
@@ -138,8 +147,9 @@ def at_one_instant(judged: Sightings, every: Sightings, offsets: FloatArray) -> 
         there = np.clip(here + np.where(wanted > own.t, 1, -1), 0, len(t) - 1)
         step = t[there] - own.t
         near = (np.abs(step) > 0) & (np.abs(step) < _LONGEST_STEP)
-        part = np.where(near, (wanted - own.t) / np.where(near, step, 1.0), np.nan)
-        moved = own.xy_px + part[:, None, None] * (xy[there] - own.xy_px)
+        late = readout * row_shares(own.xy_px, sizes_px[judged.names[c]][1])
+        part = ((wanted - own.t)[:, None] - late) / np.where(near, step, np.nan)[:, None]
+        moved = own.xy_px + part[..., None] * (xy[there] - own.xy_px)
         known = np.isfinite(moved).all(-1)
         views.append(replace(own, xy_px=moved, weight=np.where(known, own.weight, 0.0)))
     return replace(judged, views=tuple(views))
@@ -245,6 +255,7 @@ def _camera_figures(
     network = solution.network
     cov = solution.covariance()
     offsets, offset_sigmas = solution.offsets()
+    readouts, readout_sigmas = solution.readouts()
     shared = solution.sightings.cameras_per_pose() > 1
     result, row = {}, 0
     for c, (camera, views) in enumerate(zip(network.cameras, network.views, strict=True)):
@@ -274,6 +285,9 @@ def _camera_figures(
         if np.isfinite(offsets[c]):
             result[camera.name]["time_offset_s"] = float(offsets[c])
             result[camera.name]["time_offset_sigma_s"] = float(offset_sigmas[c])
+        if np.isfinite(readouts[c]):
+            result[camera.name]["readout_s"] = float(readouts[c])
+            result[camera.name]["readout_sigma_s"] = float(readout_sigmas[c])
         if camera.name in lens_change:
             change, sigma = lens_change[camera.name]
             result[camera.name]["lens_change"] = change

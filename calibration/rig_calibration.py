@@ -21,7 +21,7 @@ from calibration.known_length import (
     scale_of_board,
 )
 from calibration.lens import FEWEST_VIEWS, calibrate_lens
-from calibration.network import Solution, solve
+from calibration.network import Shutter, Solution, solve
 from calibration.quality import HeldOut, assess, at_one_instant, hold_out, judge
 from calibration.sigma_map import pelvis_figures
 from calibration.starts import try_starts
@@ -53,6 +53,7 @@ def calibrate(
     lengths: Sequence[KnownLength] = (),
     second: tuple[Board, Mapping[str, Keypoints2D]] | None = None,
     tolerance: float | None = None,
+    shutter: Shutter = "auto",
     progress: Progress | None = None,
     on_views: Callable[[tuple[CameraViews, ...]], None] | None = None,
 ) -> Rig:
@@ -78,6 +79,7 @@ def calibrate(
         lengths: Distances between corners of the board, measured with a rule.
         second: A second board, its square measured apart, and what the cameras saw of it.
         tolerance: s, as in `views.group_views`.
+        shutter: As in `network.solve`.
         progress: Called as (steps done, steps in all, what).
         on_views: Called with what each camera saw of the board and what the fit left over.
 
@@ -105,7 +107,7 @@ def calibrate(
         floor_views = _floor_views(sightings.names, floor, board)
         still = frozenset({len(sightings.t)})
         sightings = _with_pose(sightings, floor_views)
-    solution = solve(sightings, sizes_px, board, still=still)
+    solution = solve(sightings, sizes_px, board, still=still, shutter=shutter)
 
     report(1, len(_STEPS), _STEPS[1])
     starts = try_starts(solution, limits["refuse"]["spread_over_starts_mm"])
@@ -232,7 +234,8 @@ def _second_scale(
     by_name = dict(zip(seen.names, seen.views, strict=True))
     seen = Sightings(names, tuple(by_name.get(name, none) for name in names), seen.t)
     if solution.timed is not None:
-        seen = at_one_instant(seen, seen, solution.timed.offsets)
+        sizes = {camera.name: camera.size_px for camera in solution.network.cameras}
+        seen = at_one_instant(seen, seen, solution.timed, sizes)
     sigma = RULE_SIGMA_M / float(np.ptp(board.corners_m(), axis=0).max())
     return scale_of_board(judge(solution, seen, board).points, board, sigma)
 

@@ -68,6 +68,12 @@ def chi_squared(network: Network) -> tuple[float, int]:
     return total, 6 * (views - len(poses) - len(network.cameras) + 1)
 
 
+def disagrees(total: float, freedom: int) -> bool:
+    """Say whether views disagree (`chi_squared`) by more than chance, and enough to matter."""
+    excess = max(_NO_CHANCE * np.sqrt(2 / max(freedom, 1)), _OF_NO_MATTER)
+    return freedom > 0 and total / freedom >= 1 + excess
+
+
 def estimate_jitter(network: Network) -> Network:
     """Return the network adjusted with the jitter that its views show; 0 where it is no chance.
 
@@ -79,8 +85,7 @@ def estimate_jitter(network: Network) -> Network:
     known = network.jitter
     network = adjust(replace(network, jitter=(0.0, 0.0)))
     total, freedom = chi_squared(network)
-    excess = max(_NO_CHANCE * np.sqrt(2 / max(freedom, 1)), _OF_NO_MATTER)
-    if freedom <= 0 or total / freedom < 1 + excess:
+    if not disagrees(total, freedom):
         return network
     jitter = known if known[0] > 0 else _first_guess(network)
     for _ in range(_ROUNDS):
@@ -92,10 +97,24 @@ def estimate_jitter(network: Network) -> Network:
 
 
 def _first_guess(network: Network) -> tuple[float, float]:
-    """Take the displacements as they are, robustly."""
-    shared = np.concatenate([one.displacement[one.shared] for one in disagreements(network)])
-    turn, shift = (np.median(np.abs(shared[:, s])) / 0.6745 for s in (slice(0, 3), slice(3, 6)))
-    return max(float(turn), _SMALLEST[0]), max(float(shift), _SMALLEST[1])
+    """Take what the disagreement exceeds its noise by, over what a unit of jitter would add.
+
+    (DerSimonian and Laird's estimate of moments, Controlled Clinical Trials 7:177, 1986.) Turns are
+    taken to be as large as shifts are over the board's radius.
+    """
+    total, freedom = chi_squared(network)
+    corners = network.corners_m
+    radius = float(np.sqrt(((corners - corners.mean(0)) ** 2).sum(1).mean()))
+    unit = np.repeat([radius**-2, 1.0], 3)
+    added, views = 0.0, 0
+    for one in disagreements(network):
+        information = _inverse(one.cov[one.shared])
+        added += float(np.einsum("vii,i->", information, unit))
+        views += len(information)
+    # The boards' poses take over their part of it.
+    added *= freedom / max(6 * views, 1)
+    shift = float(np.sqrt(max(total - freedom, 0.0) / max(added, 1e-300)))
+    return max(shift / radius, _SMALLEST[0]), max(shift, _SMALLEST[1])
 
 
 def _next_guess(network: Network) -> tuple[float, float]:
@@ -104,14 +123,14 @@ def _next_guess(network: Network) -> tuple[float, float]:
     for c, one in enumerate(disagreements(network)):
         if not one.shared.any():
             continue
-        normal = _inverse(one.cov[one.shared])
-        posterior = np.linalg.inv(normal + prior)
-        gain = posterior @ normal
-        mean = np.einsum("vij,vj->vi", gain, one.displacement[one.shared])
+        posterior = np.linalg.inv(_inverse(one.cov[one.shared]) + prior)
+        view = view_normals(network, c)
+        products = np.swapaxes(view.centring, 1, 2) @ view.products[:, :6]
+        gain = posterior @ products[one.shared]
+        mean = gain[..., -1]
+        # What the errors of the board's pose, the camera's and its lens make of it.
+        gain = gain[..., :-1]
         known = relative_covariances(network, c)[one.shared]
-        centring = view_normals(network, c).centring[one.shared]
-        back = np.linalg.inv(centring)
-        known = back @ known @ np.swapaxes(back, 1, 2)
         spread = posterior + gain @ known @ np.swapaxes(gain, 1, 2)
         squares += (mean**2).sum(0) + np.einsum("vii->i", spread)
         count += len(mean)
