@@ -34,7 +34,6 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from calibration import network  # noqa: E402
 from calibration.board import Board  # noqa: E402
 from calibration.detect import detect_videos, video_size  # noqa: E402
 from calibration.rig_calibration import calibrate  # noqa: E402
@@ -143,13 +142,8 @@ def solved(
     clips: dict[str, Keypoints2D] | None,
     with_offsets: bool,
 ) -> Rig:
-    # The library solves for offsets by itself where the views disagree; here it is held off.
-    limit = network._NOT_TOGETHER
-    network._NOT_TOGETHER = limit if with_offsets else float("inf")
-    try:
-        return calibrate(wave, sizes, board, lens_from=clips)
-    finally:
-        network._NOT_TOGETHER = limit
+    shutter = "auto" if with_offsets else "common"
+    return calibrate(wave, sizes, board, lens_from=clips, shutter=shutter)
 
 
 def main() -> None:
@@ -183,6 +177,7 @@ def main() -> None:
         ("gaitlab, this recording alone", None, True),
         ("gaitlab, this recording alone, no time offsets", None, False),
         ("gaitlab, with lens clips", clips, True),
+        ("gaitlab, with lens clips, no time offsets", clips, False),
     ):
         if lens == {}:
             continue

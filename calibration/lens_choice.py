@@ -2,9 +2,10 @@
 
 What a lens lacks, a camera's own board poses take over: a decentred lens looks as if every board
 were turned a little. The same boards seen by other cameras cannot turn with it, so that the views
-of one board pose disagree. A larger model is taken where it lessens that disagreement by more than
+of one board pose disagree. Larger models are taken where they lessen that disagreement by more than
 chance (an F test on the views' displacements, six numbers a view, so that corners which err
-together are not counted one by one).
+together are not counted one by one), and take most of it away: cameras out of time with each other
+disagree as well, in ways that last from view to view, and no lens is to be bent to that.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from calibration.synchrony import chi_squared, disagrees
 from lab.errors import LabError
 
 _CHANCE = 1e-4
+_MOST = 0.5  # of the disagreement beyond noise, that must go
 _MODELS = tuple(LENSES)
 
 
@@ -39,6 +41,7 @@ def larger_lenses(
     total, freedom = chi_squared(plain)
     if not disagrees(total, freedom):
         return lenses
+    given, excess = lenses, total - freedom
     for model in _MODELS[1:]:
         wider = tuple(
             replace(lens, model=model) if use and _smaller(lens.model, model) else lens
@@ -61,7 +64,7 @@ def larger_lenses(
         gained = (total - left) / more / (left / max(freedom - more, 1))
         if f_distribution.sf(gained, more, max(freedom - more, 1)) < _CHANCE:
             lenses, plain, total, freedom = wider, trial, left, freedom - more
-    return lenses
+    return lenses if total - freedom < (1 - _MOST) * excess else given
 
 
 def _smaller(first: str, second: str) -> bool:

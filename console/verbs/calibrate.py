@@ -12,6 +12,7 @@ from calibration.board import Board
 from calibration.detect import cameras_of, detect_videos, video_size
 from calibration.detect_cache import cache_folder
 from calibration.known_length import KnownLength
+from calibration.network import Shutter
 from calibration.rig_calibration import calibrate as solve
 from console.floor import find_floor
 from console.progress import counts
@@ -58,6 +59,14 @@ def calibrate(
         list[Path] | None,
         typer.Option(help="A video of the second board, one a camera; may be repeated."),
     ] = None,
+    shutter: Annotated[
+        Shutter,
+        typer.Option(
+            help="When frames of one number were taken: by one trigger (common), by each camera at "
+            "times of its own (own), with rows besides read out one after the other (rolling), or "
+            "found out from the views (auto).",
+        ),
+    ] = "auto",
     cache: Cache = True,
     json: AsJson = False,
 ) -> int:
@@ -93,6 +102,7 @@ def calibrate(
             lens_from=lens_from,
             lengths=lengths,
             second=other,
+            shutter=shutter,
             progress=progress,
             on_views=views.extend,
         )
