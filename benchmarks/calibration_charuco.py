@@ -1,7 +1,8 @@
 """The real board recording: our calibration from its even frames, judged on its odd ones.
 
-Claim: the rig of four webcams that do not share a shutter measures the board's own distances as
-well as the best peer, from this recording alone. The judge is holdout.py of the tools folder
+Claim: the rig of four webcams that do not share a shutter measures the board's own distances, and
+its shape, better than every peer whose lenses are from this recording alone: on raw corners, as the
+peers were judged, without time offsets, as the peers have none; with offsets on corners shifted. The judge is holdout.py of the tools folder
 (GAITLAB_TOOLS, or ../shared/tools beside the repository), the recording lies in the data folder
 (GAITLAB_DATA, or ../shared/data). The peers' figures were measured by the same judge on the same
 corners (2026-11; caliscope 0.11.8, aniposelib 0.8.0) and stand here as given.
