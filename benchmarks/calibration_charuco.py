@@ -2,9 +2,9 @@
 
 Claim: the rig of four webcams that do not share a shutter measures the board's own distances, and
 its shape, better than every peer whose lenses are from this recording alone: on raw corners, as the
-peers were judged, without time offsets, as the peers have none; with offsets on corners shifted. The
-judge is holdout.py of the tools folder
-(GAITLAB_TOOLS, or ../shared/tools beside the repository), the recording lies in the data folder
+peers were judged, without time offsets, as the peers have none; with offsets on corners shifted.
+The judge is holdout.py of the tools folder (GAITLAB_TOOLS, or ../shared/tools beside the
+repository), the recording lies in the data folder
 (GAITLAB_DATA, or ../shared/data). The peers' figures were measured by the same judge on the same
 corners (2026-11; caliscope 0.11.8, aniposelib 0.8.0) and stand here as given.
 
