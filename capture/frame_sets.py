@@ -20,6 +20,8 @@ from lab.checks import FloatArray
 
 # Of half a period: a camera's frames may all come late on a busy computer, by some ms.
 _CERTAIN = 0.8
+# s about a trial's ends in which computers' clocks may differ about what belongs to it.
+_EDGE = 5e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,22 +153,30 @@ def place_camera(
     )
 
 
-def level_ends(cameras: Sequence[CameraTimes]) -> list[CameraTimes]:
+def level_ends(cameras: Sequence[CameraTimes], duration: float | None = None) -> list[CameraTimes]:
     """Count frames that a triggered camera lacks at the ends, where others on the line have them.
+
+    A line may go on before and after the trial. What was exposed out of the trial's time is
+    nobody's loss: a computer that is told to stop a moment later has recorded more than was asked.
 
     Args:
         cameras: On one trigger line.
+        duration: How long the trial was to be, s; None where only the line tells.
     """
     if not cameras:
         return []
     first, last = min(c.t[0] for c in cameras), max(c.t[-1] for c in cameras)
-    levelled = []
-    for camera in cameras:
-        period = _period(camera.t, camera.index)
-        lacking = [camera.t[0] - first, last - camera.t[-1]]
-        late = sum(round(v / period) for v in lacking) if np.isfinite(period) else 0
-        levelled.append(replace(camera, late=late))
-    return levelled
+    period = float(np.median([_period(c.t, c.index) for c in cameras]))
+    pulses = np.arange(first, last + period / 2, period) if np.isfinite(period) else np.empty(0)
+    if duration is not None:
+        pulses = pulses[(pulses >= _EDGE) & (pulses <= duration - _EDGE)]
+    return [
+        replace(
+            c,
+            late=int((pulses < c.t[0] - period / 2).sum() + (pulses > c.t[-1] + period / 2).sum()),
+        )
+        for c in cameras
+    ]
 
 
 def share_pulses(cameras: Sequence[CameraTimes]) -> tuple[list[CameraTimes], float]:

@@ -76,7 +76,7 @@ def land_take(
             if index.header.trigger == "hardware":
                 triggered.append(camera)
     on_line, line_spread = share_pulses([c for c in placed if c.camera in triggered])
-    level = {c.camera: c for c in level_ends(on_line)}
+    level = {c.camera: c for c in level_ends(on_line, take.duration)}
     placed = [level.get(c.camera, c) for c in placed]
     if not placed:
         raise LabError(

@@ -73,6 +73,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         quality: Of that JPEG.
         colour: BGR instead of grey.
         epoch_ns: When counter 0 was exposed, on this computer's monotonic clock; -1: when started.
+            Cameras that share it are on one line, and may be asked for trigger = "hardware".
         latency_us: From the end of the exposure to the node.
         ledger: A file to which every frame that left the source is added (LEDGER).
         faults: See Faults.
@@ -128,6 +129,9 @@ class SimulatedCamera:
         self._exposure_ns = round((settings.exposure_us or 2000.0) * 1e3)
         self._gain = settings.gain_db or 0.0
         self._epoch_ns = options.epoch_ns
+        # Whoever is told when counter 0 is exposed is told so by the line.
+        on_line = settings.trigger == "hardware" and options.epoch_ns >= 0
+        self._trigger = "hardware" if on_line else "free"
         self._next = 0
         self._unplugged = False
         self._stalled_until_ns = 0
@@ -148,7 +152,7 @@ class SimulatedCamera:
             rate_hz=self._rate,
             exposure_us=self._exposure_ns / 1e3,
             gain_db=self._gain,
-            trigger="free",
+            trigger=self._trigger,
             region_px=(0, 0, width, height),
             stamps="exposure_start",
             delivers=self._options.delivers,

@@ -16,7 +16,7 @@ from capture.keys import ClientKeys, own_keys, trusted_keys
 from capture.landing import TIMES, Landed, land_take
 from capture.session import Session, Take
 from capture.watch import NodeAddress
-from console.plan import Plan, PlannedTake
+from console.plan import Plan, PlannedTake, table_lines
 from console.provenance import now
 from console.settings import TRIAL_FILE
 from lab.atomic import write_atomically
@@ -219,9 +219,12 @@ class Capturing:
                 lines.append(f"treadmill_speed_m_s = {self.plan.treadmill_speed_m_s}")
             if (self.session.folder / "static" / TRIAL_FILE).is_file():
                 lines.append('static = "../static"')
+        if self.plan.subject:
+            lines += ["", *table_lines("subject", self.plan.subject)]
         if self.plan.detect is not None:
-            found = msgspec.to_builtins(self.plan.detect)
-            lines += ["", "[detect]", *(f"{k} = {json.dumps(v)}" for k, v in found.items())]
+            lines += ["", *table_lines("detect", msgspec.to_builtins(self.plan.detect))]
+        if self.plan.tie is not None and planned.kind == "static":
+            lines += ["", *table_lines("tie", msgspec.to_builtins(self.plan.tie))]
         for camera in landed.cameras:
             lines += ["", f"[cameras.{camera.camera}]", f'video = "{camera.camera}.mkv"']
         write_atomically(path, ("\n".join(lines) + "\n").encode())

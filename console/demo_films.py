@@ -1,8 +1,9 @@
 """What stands before the cameras of the console's demo, filmed beforehand by the simulation.
 
 Five scenes in one simulated room: nobody, the board carried about, the board on the floor, a person
-who stands, and one who runs. The runner's strides are all alike and the film is a whole number of
-them, so that it can be played round and round. Films are made once and kept.
+with tag plates who stands, and the same person who runs. The runner's strides are all alike and the
+film is a whole number of them, so that it can be played round and round. Films are made once and
+kept. Six cameras see each plate of the person with two of them or more.
 """
 
 from __future__ import annotations
@@ -12,11 +13,9 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import metadata
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import av
 import numpy as np
 
 from calibration.board import Board
+from console.workers import Stopped, Tick, Work, run_jobs
 from lab.plates import read_plates
 from lab.pose import Pose
 from lab.rig import Rig
@@ -38,6 +38,10 @@ from simulation.walker import Walker, simulate, standing
 NOBODY, BOARD, FLOOR, STANDING, RUNNING = "nobody", "board", "floor", "standing", "running"
 SCENES = (NOBODY, BOARD, FLOOR, STANDING, RUNNING)
 SPEED_M_S = 3.0
+HEIGHT_M = 1.75
+PLATES = "gait-ring"
+# How far the simulated person's segments stand from where the standing pose takes them to be.
+STAND_SIGMA_MM, STAND_SIGMA_DEG = 12.0, 2.0
 EXPOSURE_S = 2e-3
 FILM_BEGINS_S = 0.5  # of the walker's own time, at a film's first frame
 BOARD_TOML = """# The board of the demo: it exists in the simulation only.
@@ -79,7 +83,7 @@ class DemoSet:
         frames_a_stride: Of each camera; with the stride's time it sets the rate.
     """
 
-    cameras: int = 4
+    cameras: int = 6
     size_px: tuple[int, int] = (960, 540)
     poses: int = 60
     hold_s: float = 0.17
@@ -89,7 +93,7 @@ class DemoSet:
     @property
     def rate_hz(self) -> float:
         """Frames a second."""
-        return self.frames_a_stride / running_style(SPEED_M_S, 1.75).stride_time
+        return self.frames_a_stride / running_style(SPEED_M_S, HEIGHT_M).stride_time
 
     @property
     def hold_frames(self) -> int:
@@ -107,7 +111,7 @@ class DemoSet:
         """Return the cameras as they really stand."""
         return ring(
             self.cameras,
-            radius_m=3.3,
+            radius_m=2.6,
             height_m=1.4,
             target=(0.0, 0.0, 0.92),
             size_px=self.size_px,
@@ -116,7 +120,7 @@ class DemoSet:
 
     def runner(self) -> Walker:
         """Return the person who runs; at t = 0 and after every film's length the same."""
-        stride = running_style(SPEED_M_S, 1.75).stride_time
+        stride = running_style(SPEED_M_S, HEIGHT_M).stride_time
         return simulate(
             "run",
             speed_m_s=SPEED_M_S,
@@ -139,32 +143,32 @@ def stander() -> Walker:
 
 
 def make_films(
-    made: DemoSet, progress: Callable[[int, int, str], None] = lambda done, total, what: None
+    made: DemoSet,
+    report: Callable[[int, int], None] = lambda done, total: None,
+    workers: int | None = None,
 ) -> Path:
     """Film every scene that is not there yet, and return the folder.
 
     Args:
         made: What is filmed.
-        progress: Called with frames done, frames in all, and what is done.
+        report: Called with images done and images in all; what it raises ends the filming, and
+            what is finished is kept.
+        workers: Processes; all cores by default.
+
+    Raises:
+        LabError: When a process died.
     """
     folder = made.folder()
     names = [c.name for c in made.room().cameras]
     left = [
-        (scene, index)
+        _Film(made, folder, scene, index)
         for scene in SCENES
         for index, name in enumerate(names)
         if not (folder / scene / f"{name}.mkv").is_file()
     ]
-    total, done = sum(_length(made, scene) for scene, _ in left), 0
-    if not left:
-        return folder
-    workers = max(1, min(os.cpu_count() or 1, len(left)))
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        waiting = {pool.submit(_film, made, folder, scene, k): scene for scene, k in left}
-        for future in as_completed(waiting):
-            future.result()
-            done += _length(made, waiting[future])
-            progress(done, total, "filming the demo, once")
+    left.sort(key=lambda film: -_length(made, film.scene))
+    total = sum(_length(made, film.scene) for film in left)
+    run_jobs(left, _take, workers or os.cpu_count() or 1, lambda done: report(done, total), "films")
     return folder
 
 
@@ -174,11 +178,25 @@ def _length(made: DemoSet, scene: str) -> int:
     return made.strides * made.frames_a_stride if scene == RUNNING else _LOOKS_STILL
 
 
-def _film(made: DemoSet, folder: Path, scene: str, index: int) -> None:
+@dataclass(frozen=True, slots=True)
+class _Film:
+    """One scene as one camera sees it."""
+
+    made: DemoSet
+    folder: Path
+    scene: str
+    index: int
+
+
+def _take() -> Work:
+    return _take_film
+
+
+def _take_film(film: _Film, tick: Tick, stopped: Stopped) -> None:
     """Film one scene with one camera; the file is there whole or not at all."""
-    room = made.room()
-    camera = room.cameras[index]
-    path = folder / scene / f"{camera.name}.mkv"
+    room = film.made.room()
+    camera = room.cameras[film.index]
+    path = film.folder / film.scene / f"{camera.name}.mkv"
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{camera.name}.{os.getpid()}.mkv")
     with av.open(str(part), "w") as container:
@@ -186,23 +204,28 @@ def _film(made: DemoSet, folder: Path, scene: str, index: int) -> None:
         stream.width, stream.height = camera.size_px
         stream.pix_fmt = "gray"
         stream.time_base = Fraction(1, 50)
-        for number, image in enumerate(_images(made, room, scene, index)):
+        for number, image in enumerate(_images(film.made, room, film.scene, film.index)):
+            if stopped():
+                break
             frame = av.VideoFrame.from_ndarray(image, format="gray")
             frame.pts = number
             container.mux(stream.encode(frame))
+            tick()
         container.mux(stream.encode())
-    part.replace(path)
+    if stopped():
+        part.unlink()
+    else:
+        part.replace(path)
 
 
 def _images(made: DemoSet, room: Rig, scene: str, index: int) -> Iterator[Any]:
     camera, rng = room.cameras[index], np.random.default_rng([index, SCENES.index(scene)])
-    plates = read_plates("gait-ring")
+    plates = read_plates(PLATES)
     person = made.runner() if scene == RUNNING else stander()
     dressed = dress(person, plates, np.random.default_rng(3))
     film = PersonFilm(dressed, camera, exposure_s=EXPOSURE_S, rng=rng)
     if scene in (STANDING, RUNNING):
-        for k in range(_length(made, scene)):
-            yield film(FILM_BEGINS_S + k / made.rate_hz)
+        yield from film.shoot(FILM_BEGINS_S + np.arange(_length(made, scene)) / made.rate_hz)
         return
     nobody = standing(duration_s=1.0, origin=(1000.0, 0.0))
     empty = PersonFilm(

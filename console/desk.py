@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -31,13 +32,30 @@ from console.lab_folder import (
     read_lab,
 )
 from console.lab_watch import LabNow, LabWatch
-from console.plan import Plan, PlannedTake
+from console.plan import PLAN_FILE, Plan, PlannedTake, read_plan, write_plan
 from console.registry import Registry, open_registry
 from lab.atomic import write_atomically
 from lab.errors import LabError
 
 TAKE_S, FLOOR_S, STATIC_S = 120.0, 4.0, 5.0
 _RIG_CODE = "RIG"
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """How far something is made ready.
+
+    Attributes:
+        what: Is made.
+        share: 0 to 1; None where it cannot be told.
+        left_s: Seconds left; None where they cannot be told.
+        fault: Why it will not be ready; empty otherwise.
+    """
+
+    what: str
+    share: float | None = None
+    left_s: float | None = None
+    fault: str = ""
 
 
 class Actor(Protocol):
@@ -51,8 +69,10 @@ class Actor(Protocol):
     def play(self, scene: str) -> None:
         """Put a scene before the cameras."""
 
-    def see(self, take: Path) -> None:
-        """Find the person in a take."""
+    @property
+    def preparing(self) -> Preparing | None:
+        """What is still made ready before its cameras run; None when they run."""
+        ...  # fmt: skip
 
     def close(self) -> None:
         """End it."""
@@ -77,16 +97,18 @@ class Desk:
         self.cell = Cell([])
         self._queued: set[Path] = set()
         self._registry: Registry | None = None
+        self._preparing = demo is not None and demo.preparing is not None
         self.open_nodes()
 
     # ---- nodes ----
 
     def open_nodes(self) -> None:
         """Follow the nodes of nodes.toml."""
-        self.cell.close()
+        # A node that does not answer is let go of slowly: nobody waits for that.
+        threading.Thread(target=self.cell.close, name="old cell", daemon=True).start()
         places: dict[str, NodePlace] = {}
         try:
-            if (self.lab / NODES_FILE).is_file():
+            if (self.lab / NODES_FILE).is_file() and not self._preparing:
                 places = read_nodes(self.lab / NODES_FILE)
             self._addresses = node_addresses(
                 {n: f"{p.host}:{p.port}" for n, p in places.items()}, self._keys()
@@ -95,6 +117,12 @@ class Desk:
             self._addresses = []
             self.faults.append(str(error))
         self.cell = Cell(self._addresses)
+
+    def follow_demo(self) -> None:
+        """Follow the demo's nodes as soon as they run."""
+        if self._preparing and (self.demo is None or self.demo.preparing is None):
+            self._preparing = False
+            self.open_nodes()
 
     def search_network(self, found: Callable[[dict[str, NodePlace], str], None]) -> None:
         """Look for nodes on the network; `found` is called in another thread."""
@@ -154,22 +182,59 @@ class Desk:
     # ---- recording ----
 
     def begin_session(
-        self, patient: str, activity: str, speed: float | None, folder: Path | None = None
+        self, patient: str, activity: str, speed: float | None, height: float | None = None
     ) -> None:
-        """Open a session for a patient: a new one, or the one of a folder again.
+        """Open a new session for a patient.
+
+        Args:
+            patient: The code.
+            activity: walk or run.
+            speed: Of the belt, m/s; None overground.
+            height: Of the patient, m; None where it is not known.
 
         Raises:
             LabError: When the plan is none, or there is no rig.
         """
+        if height is None and self.settings.needs_height:
+            raise LabError(
+                "in this lab the plates are tied by the standing pose, which needs the height",
+                remedy="Measure the patient and enter the height in m: 1.75.",
+            )
         plan = msgspec.structs.replace(
-            make_plan(patient, activity, speed), detect=self.settings.detect
+            make_plan(patient, activity, speed),
+            detect=self.settings.detect,
+            tie=self.settings.tie,
+            subject={} if height is None else {"height_m": height},
         )
-        rig = self.now.rig
-        if rig is None or rig.rig is None:
-            raise LabError("there is no rig yet", remedy="Calibrate first.")
+        self._check_rig()
         self.registry().ensure(patient)
-        into = folder or new_session_folder(self.lab, patient)
-        self._open(into, plan, relative_rig(rig.path, into))
+        into = new_session_folder(self.lab, patient)
+        write_plan(plan, into)
+        self._open_session(into, plan)
+
+    def go_on(self, folder: Path) -> None:
+        """Open a session again as it was begun: what is still on the nodes is fetched.
+
+        Raises:
+            LabError: When its plan cannot be read, or there is no rig.
+        """
+        self._check_rig()
+        if not (folder / PLAN_FILE).is_file():
+            raise LabError(
+                "this session was not begun by the console",
+                where=str(folder),
+                remedy=f"Fetch it with: gaitlab capture --out {folder}",
+            )
+        self._open_session(folder, read_plan(folder / PLAN_FILE))
+
+    def _check_rig(self) -> None:
+        if self.now.rig is None or self.now.rig.rig is None:
+            raise LabError("there is no rig yet", remedy="Calibrate first.")
+
+    def _open_session(self, folder: Path, plan: Plan) -> None:
+        rig = self.now.rig
+        if rig is not None:
+            self._open(folder, plan, relative_rig(rig.path, folder))
 
     def begin_calibration(self, folder: Path | None = None) -> Path:
         """Open the recording of a calibration: a new one, or that of a folder again."""
@@ -204,8 +269,6 @@ class Desk:
         self.run = CaptureRun(self._addresses, folder, plan, rig, self._landed)
 
     def _landed(self, take: Path) -> None:
-        if self.demo is not None and not self.is_rig_run:
-            self.demo.see(take)
         self.watch.look_again()
 
     def _set_aside(self, take: Path) -> None:

@@ -26,6 +26,7 @@ from console.settings import (
     REPORT,
     TRIAL_FILE,
     DetectTable,
+    TieTable,
     TrialSettings,
     read_settings,
 )
@@ -53,6 +54,7 @@ class LabSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         keys: Folder of this computer's keys; empty where all nodes are on this computer.
         rig_days: A rig older than this many days is to be made again.
         detect: What finds the person in captured videos: [detect] of every trial.toml.
+        tie: How standing trials tie the plates worn: [tie] of their trial.toml.
     """
 
     name: str = ""
@@ -61,6 +63,12 @@ class LabSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: str = ""
     rig_days: float = 7.0
     detect: DetectTable | None = None
+    tie: TieTable | None = None
+
+    @property
+    def needs_height(self) -> bool:
+        """Whether a person's height is part of a recording: plates tied by the standing pose."""
+        return self.tie is not None and self.tie.by == "standing"
 
 
 def lab_folder(stated: Path | None) -> Path:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from console.settings import DetectTable
+from console.settings import DetectTable, TieTable
+from lab.atomic import write_atomically
 from lab.errors import LabError
 from lab.toml_file import read_toml
 
+PLAN_FILE = "session.toml"
 KINDS = ("calibrate", "floor", "static", "trial")
 _NAME = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,47}$", max_length=48)]
 
@@ -47,6 +51,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         encoding: mjpeg, raw, ffv1 or h264.
         nodes: host:port by name.
         detect: What finds the person in the videos: [detect] of every trial.toml.
+        tie: How the standing trial ties the plates worn: [tie] of its trial.toml.
+        subject: Measures of the person by the keys of [subject] of every trial.toml.
         take: In the order they are recorded.
     """
 
@@ -56,6 +62,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     encoding: Literal["mjpeg", "raw", "ffv1", "h264"] = "mjpeg"
     nodes: dict[str, str] = {}
     detect: DetectTable | None = None
+    tie: TieTable | None = None
+    subject: dict[str, float] = {}
     take: tuple[PlannedTake, ...] = ()
 
 
@@ -74,3 +82,44 @@ def read_plan(path: Path) -> Plan:
             f"takes share a name: {', '.join(twice)}", where=str(path), remedy="Name each take."
         )
     return plan
+
+
+def write_plan(plan: Plan, folder: Path) -> Path:
+    """Keep a session's plan in its folder, so that whoever goes on with it goes on alike.
+
+    Raises:
+        FileError: When it cannot be written.
+    """
+    content = msgspec.to_builtins(plan)
+    tables = {k: content.pop(k) for k in ("nodes", "detect", "tie", "subject")}
+    takes = content.pop("take")
+    lines = ["# What this session records; written by gaitlab.", *toml_lines(content)]
+    for name, table in tables.items():
+        if table:
+            lines += ["", *table_lines(name, table)]
+    for take in takes:
+        lines += ["", "[[take]]", *toml_lines(take)]
+    path = folder / PLAN_FILE
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, ("\n".join(lines) + "\n").encode())
+    return path
+
+
+def table_lines(name: str, table: Mapping[str, Any]) -> list[str]:
+    """Return a table and the tables within it as lines of TOML."""
+    plain = {k: v for k, v in table.items() if not _is_tables(v)}
+    lines = [f"[{name}]", *toml_lines(plain)]
+    for key, value in table.items():
+        if _is_tables(value):
+            for row in value:
+                lines += ["", f"[[{name}.{key}]]", *toml_lines(row)]
+    return lines
+
+
+def toml_lines(values: Mapping[str, Any]) -> list[str]:
+    """Return values as lines of TOML; what is None or an empty list is left out."""
+    return [f"{k} = {json.dumps(v)}" for k, v in values.items() if v not in (None, [], ())]
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], Mapping)

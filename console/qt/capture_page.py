@@ -57,7 +57,7 @@ class CapturePage(Page):
         self._takes: dict[Path, _TakeLine] = {}
         self._checks: list[Check] = []
         self._ready = False
-        self._waiting: tuple[Path, str, str] | None = None
+        self._waiting: Path | None = None
         self._stack = QStackedLayout()
         self._stack.addWidget(self._form_panel())
         self._stack.addWidget(self._session_panel())
@@ -99,7 +99,10 @@ class CapturePage(Page):
         self._speed = NumberField(0.1, 12.0, 2, "speed")
         self._speed.setPlaceholderText(say("cap.overground"))
         self._speed.set_value(3.0)
-        for field in (self._patient, self._activity, self._speed):
+        self._height = NumberField(0.5, 2.5, 2, "height")
+        needed = self.desk.settings.needs_height
+        self._height.setPlaceholderText(say("cap.height.needed" if needed else "cap.height.not"))
+        for field in (self._patient, self._activity, self._speed, self._height):
             field.setFixedWidth(Look.px(220))
             field.setFont(Look.font(HEAD))
         form = QGridLayout()
@@ -107,15 +110,16 @@ class CapturePage(Page):
         form.setVerticalSpacing(Look.px(10))
         for i, (key, field) in enumerate(
             (("cap.patient", self._patient), ("cap.activity", self._activity),
-             ("cap.speed", self._speed))
+             ("cap.speed", self._speed), ("cap.height", self._height))
         ):  # fmt: skip
             form.addWidget(label(say(key), "head"), i, 0)
             form.addWidget(field, i, 1)
         form.setColumnStretch(2, 1)
+        self._form_hint = label("", "head", wrap=True)
         self._begin_button = button(say("cap.begin"), self._begin, "big", "begin")
         return boxed(
             column(
-                label(say("cap.hint.patient"), "head", wrap=True), 12, form, 20,
+                self._form_hint, 12, form, 20,
                 row(self._begin_button, None), None,
             )
         )  # fmt: skip
@@ -158,6 +162,8 @@ class CapturePage(Page):
         for camera in cell.cameras:
             self._views[camera.name].show_state(camera.mark, camera.words)
         self._begin_button.setEnabled(self._ready and bool(self._patient.text().strip()))
+        lacking = self.desk.settings.needs_height and not self._height.text()
+        set_text(self._form_hint, say("cap.hint.height" if lacking else "cap.hint.patient"))
         self._stack.setCurrentIndex(_SESSION if run is not None else _FORM)
         self._end.setVisible(run is not None)
         self._show_left(now)
@@ -208,7 +214,7 @@ class CapturePage(Page):
             (s for s in now.sessions if s.on_nodes and (run is None or s.folder != run.folder)),
             None,
         )
-        self._waiting = None if left is None else (left.folder, left.patient, left.activity)
+        self._waiting = None if left is None else left.folder
         self._left.setVisible(left is not None and run is None)
         self._fetch.setVisible(left is not None and run is None)
         if left is not None:
@@ -255,10 +261,15 @@ class CapturePage(Page):
             self.tell(BAD, say("cap.speed.wrong"))
             self._speed.setFocus()
             return
+        if self._height.text() and self._height.value() is None:
+            self.tell(BAD, say("cap.height.wrong"))
+            self._height.setFocus()
+            return
         try:
             self.desk.begin_session(
-                self._patient.text().strip(), self._activity.currentData(), self._speed.value()
-            )
+                self._patient.text().strip(), self._activity.currentData(), self._speed.value(),
+                self._height.value(),
+            )  # fmt: skip
         except LabError as error:
             self.tell(BAD, str(error))
             return
@@ -267,13 +278,13 @@ class CapturePage(Page):
     def _end_session(self) -> None:
         self.desk.end_run()
         self._patient.clear()
+        self._height.clear()
 
     def _fetch_left(self) -> None:
         if self._waiting is None:
             return
-        folder, patient, activity = self._waiting
         try:
-            self.desk.begin_session(patient, activity or "run", self._speed.value(), folder)
+            self.desk.go_on(self._waiting)
         except LabError as error:
             self.tell(BAD, str(error))
 

@@ -122,6 +122,13 @@ def set_text(widget: QLabel | QPushButton, text: str) -> None:
         widget.setText(text)
 
 
+def time_words(seconds: float) -> str:
+    """Return a time left as one says it: 40 s, 3 min."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min"
+
+
 def restyle(widget: QWidget) -> None:
     """Have the style look at a widget's properties again."""
     widget.style().unpolish(widget)

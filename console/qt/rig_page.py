@@ -34,6 +34,7 @@ from console.qt.parts import (
     row,
     rule,
     set_text,
+    time_words,
 )
 from console.texts import say
 from lab.errors import LabError
@@ -85,13 +86,36 @@ class RigPage(Page):
 
     def _empty(self) -> QWidget:
         self._search_first = button(say("rig.search"), self._search, "next", "search first")
+        self._empty_head = label(say("rig.empty"), "title")
+        self._empty_more = label(say("rig.empty.more"), "quiet", wrap=True)
+        self._made = QProgressBar()
+        self._made.setTextVisible(False)
+        self._made.setMaximumWidth(Look.px(420))
+        self._made.setVisible(False)
         return boxed(
             column(
-                None, label(say("rig.empty"), "title"), label(say("rig.empty.more"), "quiet"), 8,
+                None, self._empty_head, self._empty_more, 8, self._made,
                 row(self._search_first, None), None, None,
             ),
             40,
         )  # fmt: skip
+
+    def _show_preparing(self) -> None:
+        """Show how far the demo is made ready."""
+        now = self.desk.demo.preparing if self.desk.demo is not None else None
+        self._search_first.setVisible(self.desk.demo is None)
+        if now is None:
+            return
+        set_text(self._empty_head, say(now.what))
+        words = now.fault
+        if now.share is not None and not now.fault:
+            left = "…" if now.left_s is None else time_words(now.left_s)
+            words = say("demo.left", share=now.share, left=left)
+        set_text(self._empty_more, words)
+        self._made.setVisible(not now.fault)
+        self._made.setRange(0, 0 if now.share is None else 1000)
+        if now.share is not None:
+            self._made.setValue(round(1000 * now.share))
 
     def _close_panel(self) -> QWidget:
         self._which = label(say("rig.choose"), "head", wrap=True)
@@ -139,6 +163,7 @@ class RigPage(Page):
     def refresh(self, cell: CellNow, now: LabNow) -> None:
         """Show nodes and cameras as they stand."""
         self._stack.setCurrentIndex(1 if cell.nodes else 0)
+        self._show_preparing()
         self._lay_out(cell)
         for camera in cell.cameras:
             words = camera.words if camera.mark != GOOD else f"{camera.rate_hz:.0f} Hz"

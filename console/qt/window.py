@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from dataclasses import dataclass
 
 from PySide6.QtCore import QSettings, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
@@ -29,8 +31,26 @@ from console.texts import say
 
 _PAGES: tuple[type[Page], ...] = (RigPage, CalibratePage, CapturePage, ReviewPage, ReportPage)
 _DRAW_MS, _REFRESH_MS = 33, 250
+_FELT_S, _WAITS_KEPT = 0.05, 500
 _BY_SPACE = ("calibrate", "capture")
 _SCENES = ("nobody", "board", "floor", "standing", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The event loop was kept waiting.
+
+    Attributes:
+        at_s: On the performance counter.
+        seconds: How long beyond its turn.
+        busy_s: CPU of the window's own thread meanwhile.
+        page: In view.
+    """
+
+    at_s: float
+    seconds: float
+    busy_s: float
+    page: str
 
 
 class Window(QMainWindow):
@@ -46,9 +66,11 @@ class Window(QMainWindow):
         self.desk, self._dark = desk, dark
         self._settings = QSettings("gaitlab", "console")
         self._heard = ""
-        # How long nothing could be drawn, and how much of that this thread itself had to do.
-        self.longest_gap_s = self.busiest_s = 0.0
-        self._beat, self._spent = time.perf_counter(), time.thread_time()
+        # Waits of the window longer than an operator feels: when, how long, and how much of it
+        # this thread itself had to do.
+        self.waits: deque[Wait] = deque(maxlen=_WAITS_KEPT)
+        self.longest_wait_s = 0.0
+        self.beat_s, self._spent = time.perf_counter(), time.thread_time()
         self.setWindowTitle(f"{say('title')}  {desk.settings.name or desk.lab.name}")
         # Before any button that has the focus; fields of text still get their spaces.
         self._space = QShortcut(QKeySequence(Qt.Key.Key_Space), self)
@@ -165,9 +187,11 @@ class Window(QMainWindow):
 
     def _draw(self) -> None:
         now, spent = time.perf_counter(), time.thread_time()
-        self.longest_gap_s = max(self.longest_gap_s, now - self._beat - _DRAW_MS / 1000)
-        self.busiest_s = max(self.busiest_s, spent - self._spent)
-        self._beat, self._spent = now, spent
+        waited = now - self.beat_s - _DRAW_MS / 1000
+        self.longest_wait_s = max(self.longest_wait_s, waited)
+        if waited > _FELT_S:
+            self.waits.append(Wait(now, waited, spent - self._spent, self._current))
+        self.beat_s, self._spent = now, spent
         self.page.draw(self.desk.cell.look())
 
     def _refresh(self) -> None:
@@ -176,6 +200,7 @@ class Window(QMainWindow):
         for number, (name, page) in enumerate(self.pages.items(), start=1):
             sign = say("mark.good") if page.mark(cell, now) == GOOD else f"{number}"
             set_text(self._buttons[name], f"{sign}   {say(f'page.{name}')}")
+        self.desk.follow_demo()
         self.desk.process_new()
         self._show_scene()
         said = list(cell.said) + (list(self.desk.run.look().said) if self.desk.run else [])

@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from console.lab_folder import lab_folder
-from console.progress import counts
-from console.terminal import log
 from console.verbs.options import AsJson
 from lab.errors import LabError
 
@@ -39,8 +37,6 @@ def console(
     from console.demo_cell import DemoCell
 
     folder = lab if lab is not None else lab_folder(None) / "demo-lab"
-    with counts() as progress:
-        cell = DemoCell(folder, progress=progress)
-    log.print("starting four simulated camera computers", markup=False)
-    cell.start()
+    cell = DemoCell(folder)
+    cell.begin()
     return run_console(Desk(folder, cell))

@@ -162,6 +162,17 @@ def test_what_was_asked_is_compared_with_what_was_accepted():
     assert len(found) == 2
 
 
+def test_simulated_cameras_that_share_an_epoch_are_on_a_line():
+    asked = CameraSettings(
+        name="cam01", driver="simulated", size_px=SIZE, trigger="hardware",
+        options={"epoch_ns": time.monotonic_ns()},
+    )  # fmt: skip
+    driver = open_camera(asked, HostClock())
+    assert driver.accepted.trigger == "hardware"
+    assert driver.accepted.differences == ()
+    driver.close()
+
+
 def test_a_basler_says_what_it_could_not_do():
     _need_pylon()
     asked = CameraSettings(

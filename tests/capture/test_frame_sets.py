@@ -172,6 +172,15 @@ def test_a_triggered_camera_that_missed_the_first_pulses_is_told_by_the_others()
     assert level_ends([]) == []
 
 
+def test_frames_out_of_the_trials_time_are_nobodys_loss():
+    """A line that goes on: one computer stops at once, another nine frames later."""
+    cameras = [camera("a", T[:-9]), camera("b", T), camera("c", T[3:])]
+    end = float(T[-10]) + 0.006
+    assert [c.late for c in level_ends(cameras, end)] == [0, 0, 2]  # the first came at the edge
+    assert [c.late for c in level_ends(cameras, end + 2 / RATE)] == [2, 0, 2]
+    assert [c.late for c in level_ends(cameras)] == [9, 0, 3]
+
+
 def test_frames_of_one_pulse_get_one_time_and_a_line_that_is_none_is_not_believed():
     kept = np.delete(np.arange(600), [50, 51, 300])
     cameras = [camera("a", T), camera("b", T[kept] + 3e-4, kept), camera("c", T + 1e-4)]
