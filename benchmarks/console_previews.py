@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import sys
 import time
 
 import cv2
@@ -73,6 +74,7 @@ def main() -> None:
     app = QApplication([])
     load_fonts()
     screen = app.primaryScreen().availableGeometry()
+    sys.setswitchinterval(5e-4)  # as the console does
     apply_look(app, False, screen.height())
     window, grid = QWidget(), QGridLayout()
     views = {name: CameraView(name) for name in NAMES}

@@ -21,7 +21,8 @@ from capture.control import Description
 from capture.watch import NodeAddress
 from capture.wire import BadMessage, FrameHeader, Intake, Kind, topic_of, unpack_frame
 
-_WAITING = 4
+_FRAMES_WAITING = 4
+_PREVIEWS_WAITING = 4  # of each camera of a node
 _POLL_MS = 20
 _FULL_TIMEOUT_S = 1.0
 
@@ -134,10 +135,12 @@ class _Node:
         host = address.endpoint.rpartition(":")[0]
         self.cameras = tuple(c.camera for c in description.cameras)
         self.intake = Intake()
-        self.previews, self.frames = (
-            _subscriber(context, address, f"{host}:{port}")
-            for port in (description.previews_port, description.frames_port)
+        waiting = _PREVIEWS_WAITING * max(1, len(self.cameras))
+        previews, frames = (
+            f"{host}:{port}" for port in (description.previews_port, description.frames_port)
         )
+        self.previews = _subscriber(context, address, previews, waiting)
+        self.frames = _subscriber(context, address, frames, _FRAMES_WAITING)
         for camera in self.cameras:
             self.previews.subscribe(topic_of(Kind.PREVIEW, camera))
         self._asked: dict[str, float] = {}
@@ -191,9 +194,11 @@ class _Node:
             socket.close(linger=0)
 
 
-def _subscriber(context: zmq.Context[Any], address: NodeAddress, endpoint: str) -> zmq.Socket[Any]:
+def _subscriber(
+    context: zmq.Context[Any], address: NodeAddress, endpoint: str, waiting: int
+) -> zmq.Socket[Any]:
     socket = context.socket(zmq.SUB)
-    socket.rcvhwm, socket.linger = _WAITING, 0
+    socket.rcvhwm, socket.linger = waiting, 0
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     if address.keys is not None:
         address.keys.apply(socket)

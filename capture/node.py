@@ -28,7 +28,7 @@ from capture.driver import open_cameras
 from capture.host_clock import HostClock
 from capture.keys import own_keys
 from capture.lab_silence import LabSilence
-from capture.publisher import Publisher
+from capture.publisher import PREVIEW_HZ, Publisher
 from capture.shelf import Shelf
 from capture.station import Station
 from capture.trials import Trials
@@ -63,6 +63,7 @@ class NodeSettings:
         port: Of the control channel; frames and previews are on the two after it. 0 for any.
         keys: Folder of keys, or None on loopback.
         clock: The node's one clock.
+        preview_hz: Previews a second of each camera, at the most.
     """
 
     name: str
@@ -72,6 +73,7 @@ class NodeSettings:
     port: int = DEFAULT_PORT
     keys: Path | None = None
     clock: HostClock = field(default_factory=HostClock)
+    preview_hz: float = PREVIEW_HZ
 
 
 class Node:
@@ -116,7 +118,7 @@ class Node:
             raise
         self.port = _port_of(self._control)
         self._frames_port, self._previews_port = _port_of(frames), _port_of(previews)
-        self._publisher = Publisher(frames, previews, self.report)
+        self._publisher = Publisher(frames, previews, self.report, settings.preview_hz)
         self.stations: Mapping[str, Station] = {
             camera.name: Station(
                 camera, drivers[camera.name], settings.clock, self._publisher, self.report

@@ -21,6 +21,7 @@ from types import FrameType
 from capture.cameras import read_cameras
 from capture.host_clock import parse_clock
 from capture.node import DEFAULT_PORT, Node, NodeSettings
+from capture.publisher import PREVIEW_HZ
 from lab.errors import LabError
 
 REFUSED = 2
@@ -66,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     parser.add_argument("--keys", type=Path)
     parser.add_argument("--clock", default="", help="clock faults for tests: ppm=50,step_s=3600")
+    parser.add_argument("--preview-hz", type=float, default=PREVIEW_HZ, help="at the most")
     parser.add_argument("--guarded", action="store_true", help="end when standard input closes")
     parser.add_argument("--after", default="", help="what ended the process before this one")
     given = parser.parse_args(arguments)
@@ -88,6 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
             port=given.port,
             keys=given.keys,
             clock=parse_clock(given.clock),
+            preview_hz=given.preview_hz,
         )
         run_node(settings, ready)
     except LabError as error:

@@ -16,10 +16,10 @@ from capture.encoder import Encoder, decode_jpeg
 from capture.wire import FrameHeader, Kind, pack_header, topic_of
 
 PREVIEW_PX = (320, 180)
-_PREVIEW_NS = 100_000_000
+PREVIEW_HZ = 30.0
 _PREVIEW_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 70]
 _FRAMES_WAITING = 32  # for each subscriber; then frames are left out for that one only
-_PREVIEWS_WAITING = 2
+_PREVIEWS_WAITING = 32  # all cameras of a node send at the same instant
 _TOLD_EVERY_S = 30.0
 _CALLED = {Kind.FRAME: "frames", Kind.PREVIEW: "previews"}
 
@@ -34,6 +34,7 @@ class Publisher:
     Args:
         frames, previews: Bound, after `prepare`.
         report: Called with where, what and remedy.
+        preview_hz: Previews a second of each camera, at the most.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class Publisher:
         frames: zmq.Socket[Any],
         previews: zmq.Socket[Any],
         report: Callable[[str, str, str], None],
+        preview_hz: float = PREVIEW_HZ,
     ) -> None:
+        self._preview_ns = round(1e9 / preview_hz)
         self._frames, self._previews, self._report = frames, previews, report
         self._told_s: dict[Kind, float] = {}
         self._sender = secrets.randbits(64)
@@ -83,8 +86,10 @@ class Publisher:
             extradata=encoder.extradata,
         )
         self._send(self._frames, Kind.FRAME, header, content)
-        if shot.host_ns >= self._preview_due_ns.get(camera, shot.host_ns):
-            self._preview_due_ns[camera] = shot.host_ns + _PREVIEW_NS
+        due_ns = self._preview_due_ns.get(camera, shot.host_ns)
+        if shot.host_ns >= due_ns:
+            # Counted on from when it was due, so that the rate holds whatever the camera's own is.
+            self._preview_due_ns[camera] = max(due_ns + self._preview_ns, shot.host_ns)
             self._send_preview(header, shot)
 
     def close(self) -> None:

@@ -160,6 +160,7 @@ class _Followed:
     def _describe(self) -> None:
         process = None
         while not self._ending.is_set():
+            self._measure_clock()
             try:
                 with self._address.link(timeout_s=2.0) as link:
                     found = link.ask(Describe(), Description)
@@ -167,14 +168,22 @@ class _Followed:
                 if found.process != process:
                     self._live.add(self._address, found)
                     process = found.process
-                now = time.monotonic_ns()
-                fit = self._watch.clock().fit_at(now)
-                if self._watch.exchanges >= _SETTLED:
-                    self._clock_ms = 1e3 * float(np.asarray(fit.interval(now)))
             except LabError as error:
                 if self._description is None:
                     self._fault = error.what
-            self._ending.wait(_DESCRIBE_EVERY_S if self._description else 0.5)
+            settled = np.isfinite(self._clock_ms)
+            self._ending.wait(_DESCRIBE_EVERY_S if self._description and settled else 0.5)
+
+    def _measure_clock(self) -> None:
+        if self._watch.exchanges < _SETTLED:
+            return
+        now = time.monotonic_ns()
+        try:
+            fit = self._watch.clock().fit_at(now)
+        except LabError:
+            self._clock_ms = float("nan")
+            return
+        self._clock_ms = 1e3 * float(np.asarray(fit.interval(now)))
 
     def node(self) -> NodeNow:
         name, health = self._address.name, self._watch.health

@@ -12,6 +12,10 @@ from console.desk import Desk
 from console.qt.look import apply_look, load_fonts
 from console.qt.window import Window
 
+# How long a thread may hold the interpreter while another waits for it, s: the threads that read
+# clocks must not wait for a picture to be drawn.
+_SWITCH_S = 5e-4
+
 
 def make_window(desk: Desk, dark: bool | None = None) -> tuple[QApplication, Window]:
     """Return the application and its window, not shown yet."""
@@ -19,6 +23,7 @@ def make_window(desk: Desk, dark: bool | None = None) -> tuple[QApplication, Win
     if not isinstance(app, QApplication):
         app = QApplication(sys.argv[:1])
     app.setApplicationName("gaitlab")
+    sys.setswitchinterval(_SWITCH_S)
     load_fonts()
     if dark is None:
         dark = QSettings("gaitlab", "console").value("dark", False, type=bool) is True

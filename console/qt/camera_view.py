@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from capture.live import Picture
@@ -15,11 +25,11 @@ from console.texts import say
 
 def to_qimage(image: NDArray[np.uint8]) -> QImage:
     """Return an image as Qt draws it; it keeps its own copy."""
-    image = np.ascontiguousarray(image)
+    # In the screen's own format, so that drawing it converts nothing.
+    code = cv2.COLOR_GRAY2BGRA if image.ndim == 2 else cv2.COLOR_BGR2BGRA
+    image = np.asarray(cv2.cvtColor(image, code), np.uint8)
     height, width = image.shape[:2]
-    if image.ndim == 2:
-        return QImage(image.data, width, height, width, QImage.Format.Format_Grayscale8).copy()
-    return QImage(image.data, width, height, 3 * width, QImage.Format.Format_BGR888).copy()
+    return QImage(image.data, width, height, 4 * width, QImage.Format.Format_RGB32).copy()
 
 
 class CameraView(QWidget):
@@ -32,6 +42,7 @@ class CameraView(QWidget):
         self.name = name
         self.setObjectName(f"camera {name}")
         self._index = -1
+        self._pixels: NDArray[np.uint8] | None = None
         self._image: QImage | None = None
         self._mark, self._words = "unknown", ""
         self._corners: NDArray[np.float64] = np.zeros((0, 2))
@@ -47,13 +58,37 @@ class CameraView(QWidget):
         if picture is None or picture.index == self._index:
             return
         self._index = picture.index
-        self._image = to_qimage(picture.image)
-        self.update()
+        self._take(picture.image)
 
     def show_image(self, image: NDArray[np.uint8] | None) -> None:
         """Show an image of a recording."""
-        self._image = None if image is None else to_qimage(image)
-        self.update()
+        self._take(image)
+
+    def _take(self, image: NDArray[np.uint8] | None) -> None:
+        """Make an image ready to be drawn at the size at which it is shown."""
+        before = self._area().toRect()
+        self._pixels = image
+        self._fit()
+        area = self._area().toRect()
+        self.update(area.united(before))
+
+    def _fit(self) -> None:
+        """Scale the image to the pixels of the screen, so that painting is a copy."""
+        if self._pixels is None:
+            self._image = None
+            return
+        ratio = self.devicePixelRatioF()
+        area = self._area()
+        size = max(1, round(area.width() * ratio)), max(1, round(area.height() * ratio))
+        smaller = size[0] < self._pixels.shape[1]
+        how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        fitted = np.asarray(cv2.resize(self._pixels, size, interpolation=how), np.uint8)
+        self._image = to_qimage(fitted)
+        self._image.setDevicePixelRatio(ratio)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802, D102
+        self._fit()
+        super().resizeEvent(event)
 
     def show_state(self, mark: str, words: str) -> None:
         """Show how the camera stands."""
@@ -63,8 +98,14 @@ class CameraView(QWidget):
 
     def show_board(self, corners: NDArray[np.float64], covered: NDArray[np.bool_] | None) -> None:
         """Draw corners (n, 2), parts of width and height, and where the board has been."""
-        self._corners, self._covered = corners, covered
-        self.update()
+        same = self._covered is covered or (
+            self._covered is not None
+            and covered is not None
+            and np.array_equal(self._covered, covered)
+        )
+        if not same or not np.array_equal(corners, self._corners):
+            self._corners, self._covered = corners, covered
+            self.update()
 
     def show_lines(self, lines: list[tuple[NDArray[np.float64], str]]) -> None:
         """Draw lines (2, 2), parts of width and height, with their colours' names."""
@@ -84,14 +125,12 @@ class CameraView(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, D102
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         line = Look.px(22)
-        room = QRectF(0, 0, self.width(), self.height() - line)
-        area = self._picture_area(room)
+        area = self._area()
         if self._image is None:
             painter.fillRect(area, Look.colour("panel"))
         else:
-            painter.drawImage(area, self._image)
+            painter.drawImage(area.topLeft(), self._image)
         self._draw_over(painter, area)
         if self.selected or self.hasFocus():
             painter.setPen(QPen(Look.colour("accent"), Look.px(3)))
@@ -112,12 +151,14 @@ class CameraView(QWidget):
             painter.drawText(base, middle | Qt.AlignmentFlag.AlignRight, words)
         painter.end()
 
-    def _picture_area(self, room: QRectF) -> QRectF:
+    def _area(self) -> QRectF:
+        """Return where the picture stands: whole pixels."""
+        room_height = max(1, self.height() - Look.px(22))
         ratio = 16 / 9
-        if self._image is not None and self._image.height():
-            ratio = self._image.width() / self._image.height()
-        width = min(room.width(), room.height() * ratio)
-        return QRectF((room.width() - width) / 2, 0, width, width / ratio)
+        if self._pixels is not None:
+            ratio = self._pixels.shape[1] / self._pixels.shape[0]
+        width = max(1, round(min(self.width(), room_height * ratio)))
+        return QRectF((self.width() - width) // 2, 0, width, max(1, round(width / ratio)))
 
     def _draw_over(self, painter: QPainter, area: QRectF) -> None:
         if self._covered is not None:
