@@ -14,6 +14,7 @@ ever kept waiting, and by what.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import sys
@@ -21,6 +22,7 @@ import threading
 import time
 import traceback
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, Qt
@@ -168,7 +170,7 @@ def capture(hand: Hand, trials: int, seconds: float, short: bool) -> None:
     hand.click("height")
     hand.type(f"{HEIGHT_M:.2f}")
     hand.click("begin")
-    take(hand, "standing", 2.0 if short else 0.0)
+    take(hand, "standing", 1.2 if short else 0.0)
     for _ in range(RETAKES):
         QTest.qWait(1500)
         if "unfit" not in take_words(hand, "static"):
@@ -324,17 +326,27 @@ def session(lab: Path, made: DemoSet, given: argparse.Namespace):
         window.close()
 
 
-def print_truth(lab: Path, made: DemoSet) -> None:
-    """Print every measure of the running trials beside the truth."""
-    for record in sorted((lab / "sessions").glob("*/*/run*/trial.h5")):
-        rows = beside_truth(load_trial(record), made)
-        inside = sum(r.inside for r in rows)
-        print(f"{record.parent.name}: {inside} of {len(rows)} intervals hold the truth")
+def beside(lab: Path, made: DemoSet) -> dict[str, list[dict]]:
+    """Return every measure of the running trials beside the truth, by trial."""
+    return {
+        record.parent.name: [
+            {**asdict(row), "inside": row.inside} for row in beside_truth(load_trial(record), made)
+        ]
+        for record in sorted((lab / "sessions").glob("*/*/run*/trial.h5"))
+    }
+
+
+def print_truth(trials: dict[str, list[dict]]) -> None:
+    for name, rows in trials.items():
+        inside = sum(r["inside"] for r in rows)
+        print(f"{name}: {inside} of {len(rows)} intervals hold the truth")
         for r in rows:
-            scale, unit = (180 / math.pi, "deg") if r.unit == "rad" else (1.0, r.unit)
-            value, truth, half = scale * r.value, scale * r.truth, 1.96 * scale * r.sigma
-            print(f"  {r.name:32} {r.side:6} {value:9.3f} ± {half:6.3f} {unit:6} true {truth:9.3f}"
-                  f"  off {value - truth:+.3f}{'' if r.inside else '  OUTSIDE'}")  # fmt: skip
+            scale, unit = (180 / math.pi, "deg") if r["unit"] == "rad" else (1.0, r["unit"])
+            value, truth, half = (scale * r[k] for k in ("value", "truth", "sigma"))
+            print(
+                f"  {r['name']:32} {r['side']:6} {value:9.3f} ± {1.96 * half:6.3f} {unit:6}"
+                f" true {truth:9.3f}  off {value - truth:+.3f}{'' if r['inside'] else '  OUTSIDE'}"
+            )
 
 
 def main() -> None:
@@ -347,15 +359,20 @@ def main() -> None:
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--short", action="store_true", help="the same with few and small films")
     parser.add_argument("--rig-there", action="store_true", help="the lab has a rig: go on with it")
+    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
     made = SHORT if given.short else DemoSet()
     if given.short:
-        given.seconds = 3.0
+        given.seconds = 2.4
     began = time.monotonic()
     window, watchman = session(given.lab, made, given)
+    trials = beside(given.lab, made)
+    if given.json:
+        print(json.dumps({"trials": trials, "longest_wait_s": window.longest_wait_s}))
+        return
     print(f"the session took {(time.monotonic() - began) / 60:.1f} min")
-    print_truth(given.lab, made)
+    print_truth(trials)
     waits = sorted(window.waits, key=lambda w: -w.seconds)
     print(f"longest time the window was kept waiting: {1e3 * window.longest_wait_s:.0f} ms")
     print(f"waits over 50 ms: {len(waits)}; the longest, with the CPU of its own thread:")

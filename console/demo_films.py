@@ -41,7 +41,7 @@ SPEED_M_S = 3.0
 HEIGHT_M = 1.75
 PLATES = "gait-ring"
 # How far the simulated person's segments stand from where the standing pose takes them to be.
-STAND_SIGMA_MM, STAND_SIGMA_DEG = 12.0, 2.0
+STAND_SIGMA_MM, STAND_SIGMA_DEG = 10.0, 1.5
 EXPOSURE_S = 2e-3
 FILM_BEGINS_S = 0.5  # of the walker's own time, at a film's first frame
 BOARD_TOML = """# The board of the demo: it exists in the simulation only.

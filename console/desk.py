@@ -15,12 +15,14 @@ from typing import Protocol
 import msgspec
 
 from capture.discovery import NodePlace, find_nodes, read_nodes
+from capture.node import DEFAULT_PORT
 from console.calibrating import FLOOR, MOVED, RigState, relative_rig, solve_verb
 from console.capture_run import CLOSED, FAULT, READY, CaptureRun
 from console.capturing import node_addresses
 from console.cell import Cell
 from console.checks import Check, check_capture
-from console.jobs import Job, Jobs
+from console.floor_choice import UpChoice, floor_verb
+from console.jobs import FAILED, RUNNING, WAITING, Job, Jobs
 from console.lab_folder import (
     NODES_FILE,
     LabSettings,
@@ -39,6 +41,7 @@ from lab.errors import LabError
 
 TAKE_S, FLOOR_S, STATIC_S = 120.0, 4.0, 5.0
 _RIG_CODE = "RIG"
+KEYS_FOLDER = "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +148,25 @@ class Desk:
         write_atomically(path, ("\n".join(lines) + "\n").encode())
         self.open_nodes()
 
-    def _keys(self) -> Path | None:
-        if not self.settings.keys:
-            return None
-        folder = Path(self.settings.keys).expanduser()
+    def keep_node(self, name: str, host: str) -> None:
+        """Write a node that was enrolled beside those known, and follow it.
+
+        A node that is known keeps its port; a new one has the usual one.
+        """
+        path = self.lab / NODES_FILE
+        known = read_nodes(path) if path.is_file() else {}
+        port = known[name].port if name in known else DEFAULT_PORT
+        self.keep_nodes({name: NodePlace(host, port)})
+
+    @property
+    def keys_folder(self) -> Path:
+        """Where this computer's keys are or will be: as lab.toml says, or keys in the folder."""
+        folder = Path(self.settings.keys or KEYS_FOLDER).expanduser()
         return folder if folder.is_absolute() else self.lab / folder
+
+    def _keys(self) -> Path | None:
+        folder = self.keys_folder
+        return folder if self.settings.keys or folder.is_dir() else None
 
     # ---- what is there ----
 
@@ -281,9 +298,28 @@ class Desk:
 
     # ---- work ----
 
-    def solve(self, making: RigState, board: Path) -> Job:
-        """Set the solving of a calibration going."""
-        return self.jobs.add(solve_verb(making.folder, board), str(making.folder))
+    def solve(self, making: RigState, board: Path, up: UpChoice | None = None) -> None:
+        """Set the solving of a calibration going, and what lays its frame where that is chosen.
+
+        Raises:
+            LabError: When a recording is not there, or the choice says too little.
+        """
+        about, verbs = str(making.folder), [solve_verb(making.folder, board)]
+        if up is not None and not up.usual:
+            verbs.append(floor_verb(making.folder, board, up))
+        for verb in verbs:
+            self.jobs.add(verb, about)
+
+    def solving(self, making: RigState | None) -> Job | None:
+        """Return the work on a calibration that counts: under way, or failed, or done last."""
+        about = str(making.folder) if making is not None else ""
+        jobs = [j for j in self.jobs.jobs if j.about == about and j.verb[0] in ("calibrate", "rig")]
+        first = max((i for i, j in enumerate(jobs) if j.verb[0] == "calibrate"), default=0)
+        for state in (RUNNING, WAITING, FAILED):
+            found = next((j for j in jobs[first:] if j.state == state), None)
+            if found is not None:
+                return found
+        return jobs[-1] if jobs else None
 
     def process(self, take: TakeState) -> Job:
         """Set the processing of a trial going."""

@@ -30,8 +30,8 @@ TEXTS = {
     # Rig
     "rig.head": "Cameras of this lab",
     "rig.empty": "No camera computer is known yet",
-    "rig.empty.more": "Start gaitlab node on each camera computer, pair it once with\n"
-    "gaitlab node enrol, then look for it here.",
+    "rig.empty.more": "Enrol each camera computer once, start gaitlab node on it, then look for it "
+    "here.",
     "rig.search": "Look for camera computers",
     "rig.searching": "Looking on the network …",
     "rig.found": "Found: {names}. They are in nodes.toml now.",
@@ -45,6 +45,18 @@ TEXTS = {
     "rig.focus.more": "Turn the lens until the bar is longest.",
     "rig.computers": "Camera computers",
     "rig.next": "All cameras run. Next: calibrate, or capture with the rig in use.",
+    "rig.enrol": "Enrol a camera computer",
+    # Enrolment
+    "enrol": "Enrol a camera computer",
+    "enrol.how": "On the camera computer run: gaitlab node enrol. It waits, and shows a code once "
+    "this computer has called it. Enrol each camera computer once.",
+    "enrol.host": "Its address",
+    "enrol.ask": "Call it",
+    "enrol.asking": "It is being called …",
+    "enrol.compare": "{node} answers. Does its screen show this code?",
+    "enrol.same": "The same code",
+    "enrol.other": "Another code",
+    "enrol.done": "Enrolled with {node}. Start gaitlab node there: it is in nodes.toml now.",
     # Calibrate
     "cal.head": "Calibrate the rig",
     "cal.board": "Board",
@@ -73,6 +85,24 @@ TEXTS = {
     "cal.refused.more": "This rig cannot be used for patients. What to mend:",
     "cal.notes": "To note:",
     "cal.failed": "✗ Not solved",
+    "cal.up": "Up from",
+    "cal.up.level": "the floor, which is level",
+    "cal.up.incline": "an inclinometer on the board",
+    "cal.up.plumb": "a hanging line",
+    "cal.up.level.more": "An error of it goes one to one into pelvic drop and trunk lean: state it "
+    "as it is.",
+    "cal.up.incline.more": "What it reads along the board's columns and down its rows, positive "
+    "where the board rises. On a belt with an incline it must be given.",
+    "cal.up.plumb.more": "Hang a weight on a thin line. When it is still, click the line's top and "
+    "its bottom in two pictures or more, far apart. Marked in {n}.",
+    "cal.up.sigma": "within ±, °",
+    "cal.up.along": "along, °",
+    "cal.up.across": "across, °",
+    "cal.heading": "Walking goes",
+    "cal.heading.+x": "along the board's columns",
+    "cal.heading.-x": "against its columns",
+    "cal.heading.+y": "down its rows",
+    "cal.heading.-y": "up its rows",
     "cal.no.nodes": "No camera runs.",
     "cal.go.rig": "Go to Rig",
     "cal.figure.board": "A length of the board is right within",
@@ -157,6 +187,9 @@ TEXTS = {
     "rep.session": "Session",
     "rep.make": "Show the page",
     "rep.pdf": "Write PDF",
+    "rep.pdfs": "Write {n} PDFs",
+    "rep.previous": "Compare with",
+    "rep.previous.none": "no earlier visit",
     "rep.csv": "Tables (CSV)",
     "rep.c3d": "C3D",
     "rep.trc": "TRC",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from PySide6.QtWidgets import (
@@ -12,7 +11,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QProgressBar,
     QStackedLayout,
-    QWidget,
 )
 
 from calibration.board import Board
@@ -22,8 +20,6 @@ from console.calibrating import (
     MOVED,
     RigState,
     boards,
-    camera_sigmas_mm,
-    uncertainty_at_patient_mm,
 )
 from console.capture_run import COLLECTING, FAULT, READY, RECORDING
 from console.cell import BAD, GOOD, LOOK, UNKNOWN, CellNow
@@ -33,12 +29,11 @@ from console.lab_watch import LabNow
 from console.qt.camera_view import CameraView
 from console.qt.look import Look
 from console.qt.page import Page
-from console.qt.parts import MarkLabel, boxed, button, column, label, row, rule, set_text
-from console.qt.rig_page import scrolled
-from console.qt.room_view import Place, RoomView, Stroke
+from console.qt.parts import MarkLabel, boxed, button, column, label, row, set_text
+from console.qt.rig_result import RigResult
+from console.qt.up_panel import UpPanel
 from console.texts import say
 from lab.errors import LabError
-from lab.rig import Rig
 
 _LIVE, _RESULT = 0, 1
 
@@ -54,8 +49,8 @@ class CalibratePage(Page):
         super().__init__(desk, tell, go)
         self._views: dict[str, CameraView] = {}
         self._watch: BoardWatch | None = None
-        self._shown: tuple[Path, float] | None = None
         self._state = ""
+        self._sizes: dict[str, tuple[int, int]] = {}
         self._making: RigState | None = None
         self._board = QComboBox()
         self._board.setObjectName("board")
@@ -77,38 +72,23 @@ class CalibratePage(Page):
         live = column(boxed(self._grid), self._together)
         live.setStretch(0, 1)
         self._stack.addWidget(boxed(live))
-        self._stack.addWidget(self._result_panel())
+        self._result = RigResult()
+        self._stack.addWidget(self._result)
         steps = row(*self._steps, None, gap=28)
         actions = row(self._next, self._other, 12, self._hint)
         actions.setStretch(3, 1)
         head = row(label(say("cal.head"), "title"), None, label(say("cal.board")), self._board)
-        whole = column(head, steps, actions, self._bar, 4)
+        self._up = UpPanel()
+        whole = column(head, steps, actions, self._up, self._bar, 4)
         whole.addLayout(self._stack, 1)
         whole.setContentsMargins(*[Look.px(20)] * 4)
         self.setLayout(whole)
-
-    def _result_panel(self) -> QWidget:
-        self._verdict = MarkLabel(30)
-        self._why = label(wrap=True, name="why")
-        self._figures = QGridLayout()
-        self._figures.setHorizontalSpacing(Look.px(20))
-        self._notes = label(role="quiet", wrap=True)
-        self._room = RoomView(4.4, (0.0, 0.0, 0.9))
-        words = scrolled(boxed(column(self._why, 4, self._figures, 4, rule(), self._notes, None)))
-        left = column(self._verdict, words)
-        left.setStretch(1, 1)
-        right = column(self._room, label(say("cal.cameras"), "quiet", wrap=True))
-        right.setStretch(0, 1)
-        both = row(left, right, gap=24)
-        both.setStretch(0, 1)
-        both.setStretch(1, 1)
-        return boxed(both)
 
     # ---- in and out of view ----
 
     def enter(self) -> None:
         """Begin to look for the board."""
-        self._shown = None
+        self._result.forget()
 
     def leave(self) -> None:
         """Look for the board no longer."""
@@ -142,6 +122,7 @@ class CalibratePage(Page):
             view = self._views.get(camera.name)
             if view is None:
                 continue
+            self._show_line(camera.name)
             own = seen.get(camera.name)
             # The frame in which the board was sought, so that what is drawn fits it.
             view.show_picture(own.picture if own and own.picture else camera.picture)
@@ -160,7 +141,7 @@ class CalibratePage(Page):
         """Show where the calibration stands."""
         self._making = making = now.making
         run = self.desk.run.look() if self.desk.run and self.desk.is_rig_run else None
-        job = self.desk.jobs.latest(str(making.folder), "calibrate") if making else None
+        job = self.desk.solving(making)
         self._state = self._find_state(cell, run, making, job)
         done = making is not None and making.rig is not None and run is None
         moved = making is not None and making.moved
@@ -171,12 +152,14 @@ class CalibratePage(Page):
         ):  # fmt: skip
             line.show_mark(GOOD if there else UNKNOWN, say(text))
         self._show_action(run, job)
+        self._up.setVisible(self._state == "recorded")
         result = self._state in ("solved", "failed")
         if result:
             self._end_watch()
-            self._show_result(making, job.error if job and job.state == FAILED else "")
+            self._result.show_result(making, job.error if job and job.state == FAILED else "")
         else:
             names = [c.name for c in cell.cameras]
+            self._sizes = {c.name: c.described.size_px for c in cell.cameras if c.described}
             if list(self._views) != names:
                 self._lay_out(names)
             wanted = self._state in ("ready", "recording", "recorded", "idle")
@@ -291,50 +274,25 @@ class CalibratePage(Page):
         self._views = {name: CameraView(name) for name in names}
         across = max(1, math.ceil(math.sqrt(len(names))))
         for i, view in enumerate(self._views.values()):
+            view.clicked_at.connect(self._mark)
             self._grid.addWidget(view, i // across, i % across)
 
-    def _show_result(self, making: RigState | None, fault: str) -> None:
-        if making is None:
-            return
-        key = (making.path, making.path.stat().st_mtime if making.path.exists() else 0.0)
-        if fault:
-            self._verdict.show_mark(BAD, say("cal.failed").removeprefix("✗ "))
-            set_text(self._why, fault)
-            self._shown = None
-            self._room.show_room([])
-            return
-        if key == self._shown or making.rig is None:
-            return
-        self._shown = key
-        rig = making.rig
-        accepted = rig.quality.accepted
-        word = say("cal.accepted" if accepted else "cal.refused")[2:]
-        self._verdict.show_mark(GOOD if accepted else BAD, word)
-        reasons = "\n".join(f"•  {_sentence(r)}" for r in rig.quality.reasons)
-        set_text(self._why, "" if accepted else f"{say('cal.refused.more')}\n{reasons}")
-        set_text(self._notes, f"{say('cal.notes')}\n{reasons}" if accepted and reasons else "")
-        self._show_figures(rig)
-        self._room.show_room(*_cameras_drawn(rig))
+    def _mark(self, camera: str, x: float, y: float) -> None:
+        """Take a click on a hanging line."""
+        size = self._sizes.get(camera)
+        if self._up.by_line and size is not None:
+            # The middle of the top-left pixel is (0, 0).
+            at = (x * size[0] - 0.5, y * size[1] - 0.5)
+            self._up.mark(camera, at, size[0] / max(1.0, self._views[camera].shown_width))
 
-    def _show_figures(self, rig: Rig) -> None:
-        while self._figures.count():
-            item = self._figures.takeAt(0)
-            widget = item.widget() if item is not None else None
-            if widget is not None:
-                widget.deleteLater()
-        figures = rig.quality.figures
-        rows = [
-            ("cal.figure.patient", f"{1.96 * uncertainty_at_patient_mm(rig):.1f} mm"),
-            ("cal.figure.board", f"{figures.get('held_out_distance_rmse_mm', math.nan):.2f} mm"),
-            ("cal.figure.pixels", f"{figures.get('held_out_rmse_px', math.nan):.2f} px"),
-            ("cal.figure.floor", f"{figures.get('floor_rmse_px', math.nan):.2f} px"),
-            ("cal.figure.poses", f"{figures.get('board_poses', math.nan):.0f}"),
-            ("cal.figure.made", rig.created[:16].replace("T", " ")),
-        ]
-        for i, (key, value) in enumerate(rows):
-            self._figures.addWidget(label(say(key), "quiet", wrap=True), i, 0)
-            self._figures.addWidget(label(value.replace("nan", "–")), i, 1)
-        self._figures.setColumnStretch(0, 1)
+    def _show_line(self, camera: str) -> None:
+        size, points = self._sizes.get(camera), self._up.line(camera)
+        if size is None:
+            return
+        ends = (np.array(points, float).reshape(-1, 2) + 0.5) / size
+        if len(ends) == 1:
+            ends = np.repeat(ends, 2, axis=0)
+        self._views[camera].show_lines([(ends, "accent")] if len(ends) else [])
 
     def mark(self, cell: CellNow, now: LabNow) -> str:
         """Return good when the rig in use is accepted."""
@@ -363,8 +321,8 @@ class CalibratePage(Page):
                 moved = self._making is not None and self._making.moved
                 self._record(FLOOR if moved else MOVED)
             elif self._state == "recorded" and self._making is not None:
+                self.desk.solve(self._making, self._board.currentData(), self._up.choice())
                 self.desk.end_run()
-                self.desk.solve(self._making, self._board.currentData())
         except LabError as error:
             self.tell(BAD, str(error))
 
@@ -380,7 +338,7 @@ class CalibratePage(Page):
         if self._making is None:
             return
         if self._state == "solving":
-            job = self.desk.jobs.latest(str(self._making.folder), "calibrate")
+            job = self.desk.solving(self._making)
             if job is not None:
                 job.stop()
             return
@@ -388,29 +346,3 @@ class CalibratePage(Page):
             self.desk.begin_calibration(self._making.folder)
         else:
             self._record(MOVED)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
-
-
-def _cameras_drawn(rig: Rig) -> tuple[list[Stroke], list[Place]]:
-    """Return each camera as a small pyramid, and its place with ten times its uncertainty."""
-    strokes, places, sigmas = [], [], camera_sigmas_mm(rig)
-    for camera in rig.cameras:
-        lab_from_cam = camera.cam_from_lab.inverse()
-        width, height = camera.size_px
-        far = 0.45
-        corners = np.array(
-            [[-width / 2, -height / 2, 0], [width / 2, -height / 2, 0],
-             [width / 2, height / 2, 0], [-width / 2, height / 2, 0]]
-        ) / camera.intrinsics[0] * far + [0, 0, far]  # fmt: skip
-        ends = lab_from_cam.transform(corners)
-        for i in range(4):
-            strokes.append(Stroke(np.stack([camera.centre, ends[i]]), "ink", 1.5))
-            strokes.append(Stroke(np.stack([ends[i], ends[(i + 1) % 4]]), "ink", 1.5))
-        sigma = sigmas[camera.name]
-        words = camera.name if math.isnan(sigma) else f"{camera.name}  ± {1.96 * sigma:.1f} mm"
-        radius = 0.0 if math.isnan(sigma) else 10 * 1.96 * sigma / 1000
-        places.append(Place(camera.centre, words, radius))
-    return strokes, places

@@ -36,6 +36,7 @@ class CameraView(QWidget):
     """See the module."""
 
     chosen = Signal(str)
+    clicked_at = Signal(str, float, float)
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -115,6 +116,15 @@ class CameraView(QWidget):
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
         self.setFocus()
         self.chosen.emit(self.name)
+        area, at = self._area(), event.position()
+        x, y = (at.x() - area.left()) / area.width(), (at.y() - area.top()) / area.height()
+        if 0 <= x <= 1 and 0 <= y <= 1:
+            self.clicked_at.emit(self.name, x, y)
+
+    @property
+    def shown_width(self) -> float:
+        """Of the picture on the screen, in its pixels."""
+        return self._area().width()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802, D102
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):

@@ -31,6 +31,7 @@ from console.qt.parts import MarkLabel, boxed, button, column, label, row, rule,
 from console.texts import say
 
 _EXPORTS = ("csv", "c3d", "trc", "mot")
+_FOLDER = Qt.ItemDataRole.UserRole
 
 
 class ReportPage(Page):
@@ -45,10 +46,10 @@ class ReportPage(Page):
         super().__init__(desk, tell, go)
         self._pictures = tempfile.TemporaryDirectory(prefix="gaitlab-pages-")
         self._known: tuple[object, ...] = ()
-        self._shown: tuple[Path, float] | None = None
+        self._shown: tuple[object, ...] | None = None
         self._job: Job | None = None
         self._told: set[int] = set()
-        self._takes: dict[str, TakeState] = {}
+        self._takes: dict[Path, TakeState] = {}
         self._page_read.connect(self._show_page)
         self._session = QComboBox()
         self._session.setObjectName("session")
@@ -56,6 +57,10 @@ class ReportPage(Page):
         self._list = QListWidget()
         self._list.setObjectName("trials")
         self._list.currentItemChanged.connect(lambda *_: self._show())
+        self._list.itemChanged.connect(lambda _: self._count())
+        self._before = QComboBox()
+        self._before.setObjectName("previous")
+        self._before.activated.connect(lambda _: self._show())
         self._state = MarkLabel()
         self._pdf = button(say("rep.pdf"), self._write_pdf, "next", "pdf")
         self._others = [
@@ -66,7 +71,8 @@ class ReportPage(Page):
         self._written = label("", "quiet", wrap=True, name="written")
         side = column(
             label(say("rep.session"), "head"), self._session, 4,
-            label(say("rep.trials"), "head"), self._list, self._state, 4, self._pdf, 8, rule(), 4,
+            label(say("rep.trials"), "head"), self._list, self._state, 4,
+            label(say("rep.previous"), "head"), self._before, 4, self._pdf, 8, rule(), 4,
             row(*self._others, gap=4), self._open, self._written,
         )  # fmt: skip
         side.setStretch(4, 1)
@@ -120,20 +126,69 @@ class ReportPage(Page):
         self._follow()
 
     def _fill(self, now: LabNow) -> None:
+        """List the trials of a session, the accepted ones chosen, and what went before."""
         session = now.session(self._session.currentData())
-        kept = self._list.currentItem().text() if self._list.currentItem() else ""
+        items = [self._list.item(r) for r in range(self._list.count())]
+        left = {i.data(_FOLDER) for i in items if i.checkState() == Qt.CheckState.Unchecked}
+        current = self._list.currentItem()
+        kept = current.data(_FOLDER) if current is not None else None
+        self._list.blockSignals(True)
         self._list.clear()
         self._takes = {}
         for take in _trials(session) if session else []:
-            text = f"{'✓' if take.state == 'accepted' else '✗'}  {take.name}"
-            self._takes[text] = take
-            self._list.addItem(QListWidgetItem(text))
-        rows = [r for r in range(self._list.count()) if self._list.item(r).text() == kept]
-        self._list.setCurrentRow(rows[0] if rows else self._list.count() - 1)
+            item = QListWidgetItem(f"{'✓' if take.state == 'accepted' else '✗'}  {take.name}")
+            item.setData(_FOLDER, take.folder)
+            chosen = take.state == "accepted" and take.folder not in left
+            item.setCheckState(Qt.CheckState.Checked if chosen else Qt.CheckState.Unchecked)
+            self._takes[take.folder] = take
+            self._list.addItem(item)
+        rows = list(self._takes)
+        self._list.setCurrentRow(rows.index(kept) if kept in rows else len(rows) - 1)
+        self._list.blockSignals(False)
+        self._fill_previous(session, now)
+        self._count()
+        self._show()
+
+    def _fill_previous(self, session: SessionState | None, now: LabNow) -> None:
+        """Offer the accepted trials of earlier sessions of this patient to compare with."""
+        kept = self._before.currentData()
+        self._before.clear()
+        self._before.addItem(say("rep.previous.none"), None)
+        earlier = [
+            (other, take)
+            for other in now.sessions
+            if session is not None
+            and other.patient == session.patient
+            and other.folder != session.folder
+            and (other.recorded, other.folder.name) < (session.recorded, session.folder.name)
+            for take in _trials(other)
+            if take.state == "accepted"
+        ]
+        for other, take in earlier:
+            self._before.addItem(f"{other.folder.name}  {take.name}", take.record)
+        self._before.setCurrentIndex(max(0, self._before.findData(kept)))
+        self._before.setEnabled(bool(earlier))
+
+    def _chosen(self) -> list[TakeState]:
+        """Return the trials that are ticked."""
+        items = [self._list.item(r) for r in range(self._list.count())]
+        ticked = [i.data(_FOLDER) for i in items if i.checkState() == Qt.CheckState.Checked]
+        return [self._takes[folder] for folder in ticked]
+
+    def _count(self) -> None:
+        count = len(self._chosen())
+        text = say("rep.pdf") if count < 2 else say("rep.pdfs", n=count)
+        set_text(self._pdf, text)
+        for widget in (self._pdf, *self._others):
+            widget.setEnabled(count > 0)
 
     def _take(self) -> TakeState | None:
         item = self._list.currentItem()
-        return self._takes.get(item.text()) if item is not None else None
+        return self._takes.get(item.data(_FOLDER)) if item is not None else None
+
+    def _previous(self) -> tuple[str, ...]:
+        record = self._before.currentData()
+        return () if record is None else ("--previous", str(record))
 
     def _show(self) -> None:
         take = self._take()
@@ -143,13 +198,13 @@ class ReportPage(Page):
         self._state.show_mark(
             GOOD if accepted else BAD, "accepted" if accepted else f"refused: {take.reasons[0]}"
         )
-        key = (take.folder, take.record.stat().st_mtime)
+        key = (take.folder, take.record.stat().st_mtime, self._before.currentData())
         if key == self._shown:
             return
         self._shown = key
         self._show_pictures([])
-        into = Path(self._pictures.name) / f"{take.folder.name}-{take.record.stat().st_mtime_ns}"
-        verb = ("report", str(take.record), "-o", str(into), "--pages")
+        into = Path(self._pictures.name) / f"{abs(hash(key)):x}"
+        verb = ("report", str(take.record), "-o", str(into), "--pages", *self._previous())
         self._job = self.desk.jobs.add(verb, str(take.folder))
 
     def _follow(self) -> None:
@@ -168,8 +223,13 @@ class ReportPage(Page):
                     self.tell(BAD, job.error)
                 else:
                     path = job.result.get("report") or ", ".join(job.result.get("files", ()))
-                    set_text(self._written, say("rep.written", path=path))
+                    words = say("rep.written", path=self._short(path))
+                    set_text(self._written, words)
                     self.tell(GOOD, say("rep.written", path=path))
+
+    def _short(self, path: str) -> str:
+        """Return a path as it lies in the lab's folder: long ones do not fit."""
+        return path.replace(f"{self.desk.lab}/sessions/", "")
 
     def _show_pictures(self, paths: list[Path]) -> None:
         while self._pages.count():
@@ -202,15 +262,13 @@ class ReportPage(Page):
     # ---- doing ----
 
     def _write_pdf(self) -> None:
-        take = self._take()
-        if take is not None:
-            verb = ("report", str(take.record), "-o", str(take.report))
+        for take in self._chosen():
+            verb = ("report", str(take.record), "-o", str(take.report), *self._previous())
             self.desk.jobs.add(verb, str(take.folder))
             set_text(self._written, say("rep.wait"))
 
     def _export(self, kind: str) -> None:
-        take = self._take()
-        if take is not None:
+        for take in self._chosen():
             verb = ("export", str(take.record), "--to", kind, "-o", str(take.folder / "export"))
             self.desk.jobs.add(verb, str(take.folder))
 

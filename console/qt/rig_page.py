@@ -22,6 +22,7 @@ from console.cell import BAD, GOOD, UNKNOWN, CellNow
 from console.desk import Desk
 from console.lab_watch import LabNow
 from console.qt.camera_view import CameraView
+from console.qt.enrol import EnrolDialog
 from console.qt.look import Look
 from console.qt.page import Page
 from console.qt.parts import (
@@ -65,12 +66,15 @@ class RigPage(Page):
         self._side.setSpacing(Look.px(6))
         self._summary = label(role="quiet", wrap=True)
         look = button(say("rig.search"), self._search, name="search")
+        enrol = button(say("rig.enrol"), self._enrol, name="enrol node")
+        for widget in (look, enrol):
+            widget.setVisible(desk.demo is None)
         self._close = self._close_panel()
         side = QWidget()
         side.setFixedWidth(Look.px(280))
         side.setLayout(
             column(
-                label(say("rig.computers"), "head"), self._side, 4, look, 12, rule(), 4,
+                label(say("rig.computers"), "head"), self._side, 4, look, enrol, 12, rule(), 4,
                 self._close, None,
             )
         )  # fmt: skip
@@ -86,6 +90,7 @@ class RigPage(Page):
 
     def _empty(self) -> QWidget:
         self._search_first = button(say("rig.search"), self._search, "next", "search first")
+        self._enrol_first = button(say("rig.enrol"), self._enrol, name="enrol first")
         self._empty_head = label(say("rig.empty"), "title")
         self._empty_more = label(say("rig.empty.more"), "quiet", wrap=True)
         self._made = QProgressBar()
@@ -95,7 +100,7 @@ class RigPage(Page):
         return boxed(
             column(
                 None, self._empty_head, self._empty_more, 8, self._made,
-                row(self._search_first, None), None, None,
+                row(self._search_first, self._enrol_first, None), None, None,
             ),
             40,
         )  # fmt: skip
@@ -103,7 +108,8 @@ class RigPage(Page):
     def _show_preparing(self) -> None:
         """Show how far the demo is made ready."""
         now = self.desk.demo.preparing if self.desk.demo is not None else None
-        self._search_first.setVisible(self.desk.demo is None)
+        for widget in (self._search_first, self._enrol_first):
+            widget.setVisible(self.desk.demo is None)
         if now is None:
             return
         set_text(self._empty_head, say(now.what))
@@ -238,6 +244,11 @@ class RigPage(Page):
                 self._set.emit(BAD, str(error))
 
         threading.Thread(target=work, name="configure", daemon=True).start()
+
+    def _enrol(self) -> None:
+        dialog = EnrolDialog(self.desk, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
 
     def _search(self) -> None:
         self.tell(UNKNOWN, say("rig.searching"))

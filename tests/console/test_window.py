@@ -1,6 +1,7 @@
 """The window, driven by mouse and keys on an X server of its own, against real node processes."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from lab.store import load_rig, load_trial
 
 ROOT = Path(__file__).resolve().parents[2]
 SESSION = ROOT / "benchmarks" / "console_session.py"
@@ -48,17 +51,39 @@ def test_the_driving_script_imports_no_stage():
 
 
 @pytest.mark.slow
-def test_the_first_steps_of_a_session_by_mouse_and_keys(screen, tmp_path):
-    """Pages, a patient, and the board recorded by four node processes; the whole is a benchmark."""
-    done = run(screen, tmp_path, SESSION, "--lab", tmp_path / "lab", "--short")
+def test_a_whole_session_by_mouse_and_keys(screen, tmp_path):
+    """From nothing to a rig, a standing and two running trials found in pictures, and the report.
+
+    Four node processes, few and small films; with long ones it is a benchmark.
+    """
+    lab = tmp_path / "lab"
+    done = run(screen, tmp_path, SESSION, "--lab", lab, "--short", "--json")
     assert done.returncode == 0, done.stderr[-3000:]
-    (rig,) = (tmp_path / "lab" / "rigs").iterdir()
-    times = (rig / "calibrate" / "times.csv").read_text().splitlines()
-    assert {line.split(",")[0] for line in times[1:]} == {"cam01", "cam02", "cam03", "cam04"}
-    assert len(list((rig / "calibrate").glob("cam*.mkv"))) == 4
-    found = [
-        f.name for f in (tmp_path / "lab").rglob("*") if f.is_file() and b"Berg" in f.read_bytes()
-    ]
+    (rig,) = (lab / "rigs").iterdir()
+    assert load_rig(rig / "calibration.h5").quality.accepted
+    assert {f.stem for f in (rig / "calibrate").glob("*.mkv")} == {f"cam0{k}" for k in range(1, 7)}
+    (day,) = (lab / "sessions" / "P017").iterdir()
+    standing = (day / "static" / "trial.toml").read_text()
+    assert 'by = "standing"' in standing
+    assert "height_m = 1.75" in standing
+    records = sorted(day.glob("run*/trial.h5"))
+    trials = [load_trial(path) for path in records]
+    accepted = [t for t in trials if t.accepted]
+    assert len(accepted) == 2
+    assert all("tag-plates" in t.provenance.configuration for t in accepted)
+    # The event that was moved, with its reason, in the newest trial and in no other.
+    moved = [t for t in accepted if any("moved to" in r and "frame later" in r for r in t.reasons)]
+    assert len(moved) == 1
+    assert any(e.source == "operator" for e in moved[0].events)
+    beside = json.loads(done.stdout)
+    assert len(beside["trials"]) == 2
+    for trial in beside["trials"].values():
+        assert len(trial) > 15
+        assert sum(m["inside"] for m in trial) >= 0.85 * len(trial)
+    written = [f for f in day.glob("run*/report.pdf") if f.read_bytes().startswith(b"%PDF")]
+    assert len(written) == 2
+    assert list(day.glob("run*/export/*.csv"))
+    found = [f.name for f in lab.rglob("*") if f.is_file() and b"Berg" in f.read_bytes()]
     assert found == ["registry.db"]
 
 
