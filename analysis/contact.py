@@ -7,21 +7,29 @@ stride's own. All are found together by weighted least squares on the unsmoothed
 change-point regression with continuous segments: Hudson, J Am Stat Assoc 61:1097, 1966, pooled over
 strides). One stride alone leaves the instant uncertain by many milliseconds, because a bend of the
 curve and a shift of the instant look alike; pooled strides tell them apart, and nothing is smoothed
-beforehand, so that the instant is not smeared.
+beforehand, so that the instant is not smeared. What the shift in common may still be is read off
+its posterior (`analysis.contact_shift`), not off the curvature of the fit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.contact_shift import common_shift
 from lab.checks import FloatArray
 
 # Powers of the time to a strike: the foot arrives with a velocity. It leaves from rest, so the
 # curve after a foot off begins with the square.
 _POWERS = {"foot_strike": (1, 2, 3), "foot_off": (2, 3)}
+# The foot moves before a strike and after an off.
+_SIGN = {"foot_strike": 1.0, "foot_off": -1.0}
+# Size of the coefficient of each power at 50 ms, m, one standard deviation before anything is seen:
+# a foot lands with some 2 m/s and leaves with some 40 m/s^2. Wide, so that the samples decide where
+# they can; recorded walkers and runners have half of each, or less.
+_SHAPE_M = {"foot_strike": (0.10, 0.05, 0.03), "foot_off": (0.05, 0.03)}
 # How far the samples reach into either phase from a start that is good to some 15 ms. The curve
 # after a foot off is soon no longer the polynomial: of several reaches the shortest is taken that
 # leaves the mean instant as certain as `_CERTAIN_S`.
@@ -34,9 +42,13 @@ _MIN_REST = 3
 _SCALE_S = 0.05
 _MAX_STEP_S = 0.01
 _CONVERGED_S = 1e-6
-_SHIFTS_S = np.arange(-0.024, 0.0241, 0.004)
-_NO_SHIFT_S = np.zeros(1)
 _STEPS = 30
+# How far the common shift is sought: in sigmas of the fit, and at most as far as samples reach.
+_SPAN_SIGMAS = 10.0
+_SPAN_S = 0.035
+# A solution further from the posterior's median than this belongs to another corner.
+_STRAY_SIGMAS = 2.0
+_STRAY_S = 0.001
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,33 +103,97 @@ def fit_contacts(
     if not usable.any():
         return ContactFit(np.full((count, strides), np.nan), np.full(strides, np.nan), np.nan)
     kept = [w for w in windows if w is not None]
-    result = _solve(kind, kept, path[0], near[usable], _SHIFTS_S)
+    result = _settle(kind, kept, path[0], near[usable], 1.0)
     # A start that is off leaves the samples lopsided: they are taken anew around the first answer.
     for reach in reaches:
         centred = [_cut(kind, reach, t, path[0], weight_of, i) for i in result.instants]
         anew = [w for w in centred if w is not None]
         if len(anew) < len(centred):
             break
-        closer = _solve(kind, anew, path[0], result.instants, _NO_SHIFT_S)
+        closer = _settle(kind, anew, path[0], result.instants, _stretch2(result, known))
         if reach != reaches[0] and np.sqrt(closer.cov.mean()) > _CERTAIN_S:
             break
         kept, result = anew, closer
-    stretch = np.sqrt(max(result.chi2, 1.0) if known else result.chi2)
+    stretch2 = _stretch2(result, known)
     change = np.concatenate(
         [(path[:, w.index] - path[:1, w.index]) * w.root for w in kept],
         axis=1,
     ).reshape(count, -1)
-    shift = np.nan_to_num(change) @ result.gain.T * (stretch if known else 1.0)
+    moved = np.nan_to_num(change) @ result.gain.T * (np.sqrt(stretch2) if known else 1.0)
+    together, certainty = _common(result.cov * stretch2)
+    span = min(_SPAN_SIGMAS * certainty, _SPAN_S)
+    shift, wide = _posterior_shift(kind, kept, path[0], result.instants, stretch2, span)
+    # The strides' differences are as the fit has them; what they share is as uncertain as it is.
+    moved += (wide / certainty - 1) * (moved @ together)[:, None]
     times = np.full((count, strides), np.nan)
-    times[:, usable] = result.instants + shift
+    times[:, usable] = result.instants + shift + moved
     sigma = np.full(strides, np.nan)
-    sigma[usable] = np.sqrt(np.diag(result.cov)) * stretch
+    own = np.clip(np.diag(result.cov) * stretch2 - certainty**2, 0, None)
+    sigma[usable] = np.sqrt(own + wide**2)
     # An instant that has left its samples has nothing that tells it, which looks like certainty.
     shown = [_moving(kind, w, i) >= 2 for w, i in zip(kept, result.instants, strict=True)]
     lost = np.flatnonzero(usable)[~np.array(shown, bool)]
     times[:, lost] = np.nan
     sigma[lost] = np.nan
     return ContactFit(times, sigma, result.chi2)
+
+
+def _stretch2(result: _Solution, known: bool) -> float:
+    """Return by how much the variances are understated."""
+    return max(result.chi2, 1.0) if known else result.chi2
+
+
+def _settle(
+    kind: str,
+    windows: list[_Window],
+    path: FloatArray,
+    near: FloatArray,
+    stretch2: float,
+) -> _Solution:
+    """Solve from the most likely common shift, and do not let the solution stray from it.
+
+    A bend of the curve can pose as a corner some 20 ms away; where the samples hardly tell, the
+    steps of the fit would run out of them.
+    """
+    shift, wide = _posterior_shift(kind, windows, path, near, stretch2, _SPAN_S)
+    result = _solve(kind, windows, path, near + shift)
+    together, _ = _common(result.cov)
+    strayed = float(together @ (result.instants - near)) - shift
+    if abs(strayed) > _STRAY_SIGMAS * wide + _STRAY_S:
+        result = replace(result, instants=result.instants - strayed)
+    return result
+
+
+def _common(cov: FloatArray) -> tuple[FloatArray, float]:
+    """Return the weights (N,) by which the common shift is read off N instants, and its sigma."""
+    weights = np.linalg.pinv(cov, hermitian=True).sum(axis=0)
+    return weights / weights.sum(), float(1 / np.sqrt(weights.sum()))
+
+
+def _posterior_shift(
+    kind: str,
+    windows: list[_Window],
+    path: FloatArray,
+    instants: FloatArray,
+    stretch2: float,
+    span: float,
+) -> tuple[float, float]:
+    """Return median and sigma of what is to be added to all instants."""
+    sign = _SIGN[kind]
+    stride_of = np.repeat(np.arange(len(windows)), [len(w.t) for w in windows])
+    times = np.concatenate([w.t for w in windows])
+    middle, sigma = common_shift(
+        sign * (instants[stride_of] - times),
+        stride_of,
+        np.concatenate([path[w.index] for w in windows]),
+        np.concatenate([w.root for w in windows]),
+        np.array(_POWERS[kind]),
+        _SCALE_S,
+        np.array(_SHAPE_M[kind]),
+        stretch2,
+        span,
+    )
+    return sign * middle, sigma
 
 
 def _moving(kind: str, window: _Window, instant: float) -> int:
@@ -166,10 +242,9 @@ def _solve(
     windows: list[_Window],
     path: FloatArray,
     instants: FloatArray,
-    shifts: FloatArray,
 ) -> _Solution:
     """Gauss-Newton over the shared curve, the places and the instants of N strides."""
-    sign = 1.0 if kind == "foot_strike" else -1.0
+    sign = _SIGN[kind]
     powers = np.array(_POWERS[kind])
     order, strides = len(powers), len(windows)
     axes = path.shape[-1]
@@ -180,6 +255,8 @@ def _solve(
     rows = np.arange(len(times))
     place = axes * (order + stride_of)
     width = axes * (order + strides) + strides
+    prior = np.zeros((axes * order, width))
+    prior[:, : axes * order] = np.diag(np.tile(1 / np.array(_SHAPE_M[kind]), axes))
 
     def design(at: FloatArray, shape: FloatArray | None) -> FloatArray:
         away = np.clip(sign * (at[stride_of] - times), 0, None) / _SCALE_S
@@ -195,24 +272,24 @@ def _solve(
                 )
         return jacobian
 
+    def weighted(jacobian: FloatArray) -> FloatArray:
+        """Weigh the samples' rows, and put what is known of the shape beforehand below them."""
+        return np.concatenate([(jacobian * root[..., None]).reshape(-1, width), prior])
+
     def solve_linear(at: FloatArray) -> FloatArray:
-        linear = design(at, None)[..., : width - strides] * root[..., None]
-        weighted = (y * root).reshape(-1)
-        solution = np.linalg.lstsq(linear.reshape(len(weighted), -1), weighted, rcond=None)[0]
-        return np.asarray(solution, np.float64)
+        rows = weighted(design(at, None))[:, : width - strides]
+        values = np.concatenate([(y * root).reshape(-1), np.zeros(len(prior))])
+        return np.asarray(np.linalg.lstsq(rows, values, rcond=None)[0], np.float64)
 
     def misfit(at: FloatArray, linear: FloatArray) -> FloatArray:
-        return ((y - design(at, None)[..., : width - strides] @ linear) * root).reshape(-1)
+        left = (y - design(at, None)[..., : width - strides] @ linear) * root
+        return np.concatenate([left.reshape(-1), -prior[:, : width - strides] @ linear])
 
-    # A bend of the curve can pose as a corner some 20 ms away: all shifts in common are tried.
-    tried = [instants + shift for shift in shifts]
-    costs = [float((misfit(at, solve_linear(at)) ** 2).sum()) for at in tried]
-    cost = min(costs)
-    instants = tried[costs.index(cost)]
     linear = solve_linear(instants)
+    cost = float((misfit(instants, linear) ** 2).sum())
     for _ in range(_STEPS):
         shape = linear[: axes * order].reshape(axes, order)
-        jacobian = (design(instants, shape) * root[..., None]).reshape(-1, width)
+        jacobian = weighted(design(instants, shape))
         step = np.linalg.lstsq(jacobian, misfit(instants, linear), rcond=None)[0]
         move = np.clip(step[width - strides :], -_MAX_STEP_S, _MAX_STEP_S)
         # The corner makes the misfit kinked: halve the step until it goes down.
@@ -229,51 +306,12 @@ def _solve(
         if np.abs(move).max() < _CONVERGED_S:
             break
     shape = linear[: axes * order].reshape(axes, order)
-    jacobian = (design(instants, shape) * root[..., None]).reshape(-1, width)
+    jacobian = weighted(design(instants, shape))
     inverse = np.asarray(np.linalg.pinv(jacobian.T @ jacobian, hermitian=True), np.float64)
-    freedom = max(jacobian.shape[0] - width, 1)
+    freedom = max(y.size - width, 1)
     return _Solution(
         instants=instants,
         cov=inverse[width - strides :, width - strides :],
-        gain=inverse[width - strides :] @ jacobian.T,
-        chi2=cost / freedom,
+        gain=inverse[width - strides :] @ jacobian[: y.size].T,
+        chi2=float((misfit(instants, linear)[: y.size] ** 2).sum()) / freedom,
     )
-
-
-def value_at_corner(
-    t: FloatArray, curves: FloatArray, instants: FloatArray, half_s: float = 0.045
-) -> FloatArray:
-    """Read curves at an instant where their slope may break.
-
-    A quadratic with a break of slope and curvature at the instant is fitted to the unsmoothed
-    samples around it; smoothing would round the corner and bias the value.
-
-    Args:
-        t: (T,) s.
-        curves: (B, T, D) unsmoothed.
-        instants: (B,) s.
-        half_s: Half the window.
-
-    Returns:
-        (B, D); NaN where too few samples lie on either side.
-    """
-    frame = float(np.median(np.diff(t)))
-    half = max(half_s, 4 * frame)
-    known = np.isfinite(instants)
-    empty = np.full((len(curves), curves.shape[-1]), np.nan)
-    if not known.any():
-        return empty
-    centre = float(np.median(instants[known]))
-    window = (t >= centre - half) & (t <= centre + half) & np.isfinite(curves[0]).all(-1)
-    times = t[window]
-    if (times < centre).sum() < 3 or (times > centre).sum() < 3:
-        return empty
-    # A replicate whose instant has drifted to the window's edge leaves a side without a curve.
-    later = (times > instants[:, None]).sum(-1)
-    known &= (later >= 3) & (len(times) - later >= 3)
-    u = (times - np.where(known, instants, centre)[:, None]) / half
-    after = np.clip(u, 0, None)
-    design = np.stack([np.ones_like(u), u, u**2, after, after**2], axis=-1)  # (B, n, 5)
-    normal = np.swapaxes(design, 1, 2) @ design
-    value = np.linalg.solve(normal, np.swapaxes(design, 1, 2) @ curves[:, window])[:, 0]
-    return np.where(known[:, None], value, np.nan)

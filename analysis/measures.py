@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from analysis.angles import strike_angles
-from analysis.contact import value_at_corner
+from analysis.corner import value_at_corner
 from analysis.cycles import IndexedCycle
 from analysis.sampling import mean_over, peak, sample
 from analysis.segments import Body
