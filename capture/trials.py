@@ -147,12 +147,8 @@ class Trials:
                 faults.append(
                     Fault(self._clock.now_ns(), station.settings.name, failure.what, failure.remedy)
                 )
-            counted = station.health()
-            health.append(counted)
-            if counted.recorded_lost:
-                what = f"{counted.recorded_lost} frames lost in trial {self.name}"
-                faults.append(Fault(self._clock.now_ns(), station.settings.name, what))
-                self._report(station.settings.name, what, "")
+            # Lost frames are in the health, and said once, by the lab.
+            health.append(station.health())
         self._last = Stopped(self.name, health, faults)
         self._forget()
         return self._last

@@ -99,9 +99,11 @@ def test_an_instant_that_nothing_shows_is_missing_and_not_certain():
         assert np.isnan(fit.sigma[~known]).all()
 
 
-def test_a_corner_at_the_edge_of_its_samples_is_missing_in_that_replicate_only():
+def test_each_replicate_has_the_samples_around_its_own_corner():
     t = np.arange(100) / 100
-    curves = np.tile(np.abs(t - 0.5)[None, :, None], (3, 1, 1))
-    value = value_at_corner(t, curves, np.array([0.5, 0.56, 0.44]))
-    assert abs(value[0, 0]) < 1e-9
-    assert np.isnan(value[1:]).all()
+    corners = np.array([0.5, 0.56, 0.44])
+    curves = np.abs(t - corners[:, None])[..., None]
+    curves[1, (t > 0.57) & (t < 0.61)] = np.nan
+    value = value_at_corner(t, curves, corners)
+    np.testing.assert_allclose(value[[0, 2]], 0, atol=1e-9)
+    assert np.isnan(value[1]).all()
