@@ -35,7 +35,7 @@ _MARGIN = float(np.log(20.0))
 _ROUNDS = 4
 _LEAST_BLOCKS = 128  # to a thread
 
-GOOD, TOO_FEW, DISAGREE, AMBIGUOUS, OUTSIDE, SIDES = range(6)
+GOOD, TOO_FEW, DISAGREE, AMBIGUOUS, OUTSIDE, SIDES, MOVEMENT = range(7)
 REASONS = (
     "",
     "seen by fewer than two cameras",
@@ -43,6 +43,7 @@ REASONS = (
     "several pairs of cameras agree on different points",
     "behind a camera or far outside the volume",
     "left and right cannot be told apart",
+    "the movement contradicts what the cameras agree on",
 )
 
 

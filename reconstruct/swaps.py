@@ -7,6 +7,12 @@ and each frame in doubt every exchange in up to two cameras (and the same under 
 reconstructed; the cheapest path through the frames is taken (Viterbi, IEEE Trans Inf Theory
 13:260, 1967), where a step costs the misfit of its views and its departure from the movement so
 far. What stays nearly as likely the other way round is withheld.
+
+With few cameras one wrong keypoint can do the same: two cameras that face each other and a third
+that is wrong meet in a point that does not exist, and an exchange in the fourth makes all four
+agree on it. So where few see a joint, leaving out one or two views of it is a candidate, too, and
+where no more than three agree, that they are wrong together: a place to which the joint cannot have
+moved and from which it cannot have come back is withheld.
 """
 
 from __future__ import annotations
@@ -16,28 +22,27 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from lab.checks import FloatArray
 from reconstruct.associate import AlignedKeypoints
 from reconstruct.consensus import Agreement, agree
 from reconstruct.gates import GATE_VIEW
-from reconstruct.optics import COMPILED
+from reconstruct.joint_paths import FLOOR_M, cheapest_path
 from reconstruct.sightlines import Sightlines
 
 _MOST_SWAPPED = 2
-_KEPT = 8  # candidates of a frame
+_KEPT = 24  # candidates of a frame
 # Twice the log of the odds: a view that fits nothing, one more camera that exchanges, and what a
 # decision must be ahead by.
 _COST_LOST = GATE_VIEW + 6.0
 _COST_SWAP = 6.0
+_COST_WITHHELD = GATE_VIEW
 _MARGIN = 6.0
-_NO_SPEED_M_S = 8.0
-_FLOOR_M = 0.01
 _LEAST_FRAMES = 5
 # Four views or so can agree on a point that does not exist; a path that jumps betrays it.
 _FEW_VIEWS = 5
+_WEAK_VIEWS = 3
 _JUMP_M = 0.04
 _JUMP_REACH = 12  # frames
 # The calmer part of the frames, so that many exchanges do not hide themselves; times this it is
@@ -53,12 +58,16 @@ class Swaps:
     Attributes:
         aligned: The keypoints, exchanged back.
         swapped: (C, T, K) observations that stood under their partner's name.
+        dropped: (C, T, K) observations, exchanged back, that the movement shows to be wrong.
         doubtful: (T, K) points for which left and right cannot be told apart.
+        impossible: (T, K) points that the movement contradicts.
     """
 
     aligned: AlignedKeypoints
     swapped: NDArray[np.bool_]
+    dropped: NDArray[np.bool_]
     doubtful: NDArray[np.bool_]
+    impossible: NDArray[np.bool_]
 
 
 def partners(names: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
@@ -86,16 +95,22 @@ def find_swaps(
     """
     cameras, frames, joints = aligned.score.shape
     chosen = np.zeros((cameras, frames, joints), bool)
+    dropped = np.zeros((cameras, frames, joints), bool)
     doubtful = np.zeros((frames, joints), bool)
+    impossible = np.zeros((frames, joints), bool)
     for pair in partners(aligned.names):
         if frames < _LEAST_FRAMES:
             break
         columns = [np.arange(frames) * joints + k for k in pair]
-        decided, doubt = _decide(s, aligned.t, found, columns, volume)
-        for k in pair:
+        decided, left_out, doubt = _decide(s, aligned.t, found, columns, volume)
+        for side, k in enumerate(pair):
             chosen[:, :, k] = decided
+            gone = left_out[side].all(0)
+            dropped[:, :, k] = left_out[side] & ~gone
+            impossible[:, k] = gone
             doubtful[:, k] = doubt
-    return Swaps(exchange(aligned, chosen), chosen & np.isfinite(aligned.xy_px[..., 0]), doubtful)
+    swapped = chosen & np.isfinite(aligned.xy_px[..., 0])
+    return Swaps(exchange(aligned, chosen), swapped, dropped, doubtful, impossible)
 
 
 def exchange_columns(names: tuple[str, ...]) -> NDArray[np.intp]:
@@ -134,14 +149,31 @@ def _hypotheses(cameras: int) -> NDArray[np.bool_]:
     return np.concatenate([some, ~some])
 
 
+def _omissions(seen: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Return which cameras (C,) can be left out of a joint seen (C, N) by few: one or two."""
+    cameras = len(seen)
+    if not len(seen[0]) or seen.sum(0).min() > _FEW_VIEWS:
+        return []
+    return [
+        np.isin(np.arange(cameras), chosen)
+        for n in range(1, min(_MOST_SWAPPED, cameras - 2) + 1)
+        for chosen in combinations(range(cameras), n)
+    ]
+
+
 def _decide(
     s: Sightlines,
     t: FloatArray,
     found: Agreement,
     columns: list[NDArray[np.intp]],
     volume: tuple[FloatArray, float],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return the exchanges (C, T) of one pair and the frames (T,) left in doubt."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Decide one pair.
+
+    Returns:
+        The exchanges (C, T); the observations left out (2, C, T) where nothing is exchanged, all of
+        a side where its point is withheld; and the frames (T,) left in doubt.
+    """
     cameras, frames = len(s.cameras), len(t)
     left, right = columns
     hypotheses = _hypotheses(cameras)
@@ -172,15 +204,76 @@ def _decide(
         cost[tries, h] = price[:n] + price[n:]
     xyz[:, half:], cost[:, half:] = xyz[:, :half, ::-1], cost[:, :half]
     cost += _COST_SWAP * np.minimum(hypotheses.sum(1), cameras)
+    out = np.zeros((len(hypotheses), 2, cameras), bool)
+    more = [_withheld(found, columns, side, cost[:, 0], ask) for side in range(2)]
+    more += [
+        _without(s, found, columns, side, omitted, ask[few[ask]], volume)
+        for side in range(2)
+        for omitted in _omissions(s.seen[:, columns[side]][:, ask])
+    ]
+    hypotheses = np.concatenate([hypotheses, np.zeros((len(more), cameras), bool)])
+    out = np.concatenate([out, [m[2] for m in more]])
+    xyz = np.concatenate([xyz, np.stack([m[0] for m in more], axis=1)], axis=1)
+    cost = np.concatenate([cost, np.stack([m[1] for m in more], axis=1)], axis=1)
     kept = np.argsort(cost, axis=1, kind="stable")[:, :_KEPT]
     # The exchange of everything is always among them.
     kept[~(kept == half).any(1), -1] = half
     rows = np.arange(frames)[:, None]
     scale = _acceleration(t, points)
-    path, lead = _cheapest_path(t, xyz[rows, kept], cost[rows, kept], scale)
-    decided = hypotheses[kept[np.arange(frames), path]]
+    path, lead = cheapest_path(t, xyz[rows, kept], cost[rows, kept], scale)
+    taken = kept[np.arange(frames), path]
     doubt = (lead < _MARGIN) & np.isin(np.arange(frames), ask)
-    return decided.T, doubt
+    return hypotheses[taken].T, out[taken].transpose(1, 2, 0), doubt
+
+
+def _withheld(
+    found: Agreement,
+    columns: list[NDArray[np.intp]],
+    side: int,
+    standing: FloatArray,
+    ask: NDArray[np.intp],
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Give no point for one side, where no more than three views made it: as `_without`."""
+    frames, cameras = len(standing), len(found.used)
+    xyz, cost = np.full((frames, 2, 3), np.nan), np.full(frames, np.inf)
+    out = np.zeros((2, cameras), bool)
+    out[side] = True
+    used = found.used[:, columns[side][ask]].sum(0)
+    weak = ask[(used > 1) & (used <= _WEAK_VIEWS)]
+    xyz[weak, 1 - side] = found.estimate.xyz[columns[1 - side][weak]]
+    cost[weak] = standing[weak] + _COST_WITHHELD
+    return xyz, cost, out
+
+
+def _without(
+    s: Sightlines,
+    found: Agreement,
+    columns: list[NDArray[np.intp]],
+    side: int,
+    omitted: NDArray[np.bool_],
+    ask: NDArray[np.intp],
+    volume: tuple[FloatArray, float],
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Leave cameras (C,) out of one side's joint in the frames asked for.
+
+    Returns:
+        Points (T, 2, 3) m, their cost (T,), infinite elsewhere, and what is left out (2, C).
+    """
+    own, other = columns[side], columns[1 - side]
+    frames = len(own)
+    xyz, cost = np.full((frames, 2, 3), np.nan), np.full(frames, np.inf)
+    out = np.zeros((2, len(omitted)), bool)
+    out[side] = omitted
+    tries = ask[s.seen[:, own[ask]][omitted].all(0)]
+    if len(tries):
+        part = s.select(own[tries])
+        part = replace(part, seen=part.seen & ~omitted[:, None])
+        tried = agree(part, volume)
+        xyz[tries, side] = tried.estimate.xyz
+        xyz[tries, 1 - side] = found.estimate.xyz[other[tries]]
+        cost[tries] = _cost(part, tried, np.arange(len(tries))) + _COST_LOST * omitted.sum()
+        cost[tries] += _cost(s, found, other[tries])
+    return xyz, cost, out
 
 
 def _crossed(
@@ -218,7 +311,7 @@ def _acceleration(t: FloatArray, points: FloatArray) -> float:
     bend = np.linalg.norm(np.diff(points, n=2, axis=0), axis=-1) / step**2
     known = bend[np.isfinite(bend)]
     usual = float(np.percentile(known, _CALM_PERCENT)) * _NORMAL_CALM if len(known) else 0.0
-    return max(usual, _FLOOR_M / step**2)
+    return max(usual, FLOOR_M / step**2)
 
 
 def _near_jump(t: FloatArray, points: FloatArray) -> NDArray[np.bool_]:
@@ -231,97 +324,3 @@ def _near_jump(t: FloatArray, points: FloatArray) -> NDArray[np.bool_]:
         bend = np.linalg.norm(np.diff(points[seen, side], n=2, axis=0), axis=-1)
         jumps[seen[1:-1][bend > size]] = 1
     return np.convolve(jumps, np.ones(2 * _JUMP_REACH + 1), "same")[: len(t)] > 0
-
-
-@njit(**COMPILED)
-def _departure(now, last, speed, dt, gap, acceleration):
-    """Return what it costs that a point is not where its movement takes it."""
-    if not (np.isfinite(now[0]) and np.isfinite(last[0])):
-        return 0.0
-    square = 0.0
-    known = np.isfinite(speed[0])
-    for j in range(3):
-        ahead = now[j] - last[j] - (speed[j] * dt if known else 0.0)
-        square += ahead * ahead
-    size = acceleration * dt * (dt + gap) / 2 if known else _NO_SPEED_M_S * dt
-    size = np.sqrt(size * size + _FLOOR_M * _FLOOR_M)
-    # The tail of Student's t with three degrees of freedom: a foot that lands is no outlier.
-    return 4 * np.log1p(square / (3 * size * size))
-
-
-@njit(**COMPILED)
-def _cheapest_path(t, xyz, cost, acceleration):
-    """Return the chosen candidate (T,) of each frame and by how much each other one loses (T,).
-
-    Args:
-        t: (T,) s.
-        xyz: (T, M, 2, 3) m, the candidates' left and right; NaN where withheld.
-        cost: (T, M).
-        acceleration: m/s^2.
-
-    The lead is against any path through another side of the same frame, so a run of frames that
-    could as well be the other way round has a small lead throughout.
-    """
-    frames, count = cost.shape
-    forward, came = _pass(t, xyz, cost, acceleration)
-    path = np.zeros(frames, np.int64)
-    path[-1] = np.argmin(forward[-1])
-    for i in range(frames - 1, 0, -1):
-        path[i - 1] = came[i, path[i]]
-    backward, _ = _pass(-t[::-1], xyz[::-1], cost[::-1], acceleration)
-    lead = np.full(frames, np.inf)
-    for i in range(frames):
-        whole = forward[i] + backward[frames - 1 - i] - cost[i]
-        for m in range(count):
-            apart = 0.0
-            for side in range(2):
-                for j in range(3):
-                    gap = xyz[i, m, side, j] - xyz[i, path[i], side, j]
-                    if np.isfinite(gap):
-                        apart += gap * gap
-            if m != path[i] and apart > 16 * _FLOOR_M * _FLOOR_M:
-                lead[i] = min(lead[i], whole[m] - whole[path[i]])
-    return path, lead
-
-
-@njit(**COMPILED)
-def _pass(t, xyz, cost, acceleration):
-    """Return the cheapest cost up to each candidate (T, M), itself counted, and where from."""
-    frames, count = cost.shape
-    total, came = np.empty((frames, count)), np.zeros((frames, count), np.int64)
-    last, speed = np.full((count, 2, 3), np.nan), np.full((count, 2, 3), np.nan)
-    when, gap = np.zeros((count, 2)), np.zeros((count, 2))
-    for i in range(frames):
-        new_last, new_speed = last.copy(), speed.copy()
-        new_when, new_gap = when.copy(), gap.copy()
-        for m in range(count):
-            best, source = np.inf, 0
-            for k in range(count if i else 1):
-                value = total[i - 1, k] if i else 0.0
-                for side in range(2):
-                    value += _departure(
-                        xyz[i, m, side],
-                        last[k, side],
-                        speed[k, side],
-                        t[i] - when[k, side],
-                        gap[k, side],
-                        acceleration,
-                    )
-                if value < best:
-                    best, source = value, k
-            total[i, m], came[i, m] = best + cost[i, m], source
-            for side in range(2):
-                new_last[m, side], new_speed[m, side] = last[source, side], speed[source, side]
-                new_when[m, side], new_gap[m, side] = when[source, side], gap[source, side]
-                if np.isfinite(xyz[i, m, side, 0]):
-                    if np.isfinite(last[source, side, 0]):
-                        new_gap[m, side] = t[i] - when[source, side]
-                        for j in range(3):
-                            new_speed[m, side, j] = (
-                                xyz[i, m, side, j] - last[source, side, j]
-                            ) / new_gap[m, side]
-                    for j in range(3):
-                        new_last[m, side, j] = xyz[i, m, side, j]
-                    new_when[m, side] = t[i]
-        last, speed, when, gap = new_last, new_speed, new_when, new_gap
-    return total, came

@@ -14,7 +14,7 @@ from lab.errors import LabError
 from lab.points import Points3D
 from lab.rig import Rig
 from reconstruct.associate import AlignedKeypoints
-from reconstruct.consensus import GOOD, REASONS, SIDES, Agreement, agree, withhold
+from reconstruct.consensus import GOOD, MOVEMENT, REASONS, SIDES, Agreement, agree, withhold
 from reconstruct.noise import estimate_noise, estimate_scale
 from reconstruct.sightlines import Sightlines, take_sightlines
 from reconstruct.swaps import exchange_columns, find_swaps
@@ -150,9 +150,13 @@ def triangulate(
                 information,
             )
             s = take_sightlines(cameras, aligned.xy_px.reshape(*flat, 2)).weighted(information)
-            agreement = agree(s, volume)
+        dropped = swaps.dropped.reshape(flat) & s.seen
+        if swapped.any() or dropped.any():
+            agreement = agree(replace(s, seen=s.seen & ~dropped), volume)
         if doubtful.any():
             agreement = withhold(agreement, doubtful, SIDES)
+        if swaps.impossible.any():
+            agreement = withhold(agreement, swaps.impossible.ravel(), MOVEMENT)
     return _reconstruction(s, information, agreement, aligned, swapped)
 
 

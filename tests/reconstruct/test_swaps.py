@@ -66,3 +66,37 @@ def test_half_of_the_cameras_against_the_other_half_throughout_is_withheld(make_
     assert np.isnan(result.points.xyz[:, :2]).all(-1).mean() > 0.95
     assert np.isfinite(result.points.xyz[:, 2:]).all()
     assert result.withheld["left and right cannot be told apart"] > 300
+
+
+def test_one_joint_on_its_partners_place_is_never_a_point_between(make_ring, see, body):
+    """In a ring of four, two cameras that face each other do not tell which third is right."""
+    rig = make_ring(4)
+    level = body * [1, 1, 0] + [0, 0, 1.6]
+    seen = noisy(see, rig, level, np.random.default_rng(53))
+    clean = triangulate(rig, seen)
+    wrong = np.zeros(seen.score.shape, bool)
+    wrong[0, 20:220:10, 0] = True
+    wrong[1, 25:225:10, 3] = True
+    xy = np.where(wrong[..., None], seen.xy_px[:, :, exchange_columns(NAMES)], seen.xy_px)
+    result = triangulate(rig, replace(seen, xy_px=xy))
+    away = np.linalg.norm(result.points.xyz - clean.points.xyz, axis=-1)
+    assert not (away[np.isfinite(away)] > 0.03).any()
+    # Most of them stand on the three that are right.
+    hit = wrong.any(0)
+    assert np.isfinite(away[hit]).mean() > 0.8
+    assert result.rejected[wrong].mean() > 0.5
+
+
+def test_a_place_to_which_a_joint_cannot_have_moved_is_withheld(make_ring, see, body):
+    rig = make_ring(4)
+    seen = noisy(see, rig, body, np.random.default_rng(59))
+    at = np.arange(30, 200, 17)
+    xy = seen.xy_px.copy()
+    # Two of three views show the other shoulder, and they agree with the third.
+    ghost = exchange_columns(NAMES)[0]
+    xy[2, at, 0] = np.nan
+    xy[[1, 3], at[:, None], 0] = xy[[1, 3], at[:, None], ghost]
+    result = triangulate(rig, replace(seen, xy_px=xy))
+    clean = triangulate(rig, seen)
+    away = np.linalg.norm(result.points.xyz - clean.points.xyz, axis=-1)[at, 0]
+    assert not (away[np.isfinite(away)] > 0.1).any()
