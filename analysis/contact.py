@@ -49,6 +49,8 @@ _SPAN_S = 0.035
 # A solution further from the posterior's median than this belongs to another corner.
 _STRAY_SIGMAS = 2.0
 _STRAY_S = 0.001
+# A misfit that noise alone passes once in twenty fits, in its standard deviations.
+_CHANCE = 1.645
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,8 +141,9 @@ def fit_contacts(
 
 
 def _stretch2(result: _Solution, known: bool) -> float:
-    """Return by how much the variances are understated."""
-    return max(result.chi2, 1.0) if known else result.chi2
+    """Return by how much the variances are understated, where more than chance says so."""
+    chance = 1 + _CHANCE * np.sqrt(2 / result.freedom)
+    return 1.0 if known and result.chi2 < chance else result.chi2
 
 
 def _settle(
@@ -212,6 +215,7 @@ class _Solution:
     cov: FloatArray
     gain: FloatArray
     chi2: float
+    freedom: int
 
 
 def _cut(
@@ -314,4 +318,5 @@ def _solve(
         cov=inverse[width - strides :, width - strides :],
         gain=inverse[width - strides :] @ jacobian[: y.size].T,
         chi2=float((misfit(instants, linear)[: y.size] ** 2).sum()) / freedom,
+        freedom=freedom,
     )

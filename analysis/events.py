@@ -30,7 +30,7 @@ _MIN_STRIDE_S = 0.4
 # What the contact model itself leaves of an instant, one standard deviation: each stride's own part
 # and the part that all strides of a foot share. It is what remains on simulated walkers and runners
 # seen without noise, whose feet do not repeat one curve exactly; noise comes on top.
-_MODEL_OWN_S = {"foot_strike": 0.00125, "foot_off": 0.0020}
+_MODEL_OWN_S = {"foot_strike": 0.00105, "foot_off": 0.0016}
 # A walker's toe leaves so gently that the curve fitted to it begins late.
 _MODEL_SHARED_S = {"foot_strike": 0.0005, "foot_off": 0.0005}
 _MODEL_SHARED_WALK_S = {"foot_strike": 0.0005, "foot_off": 0.0045}
