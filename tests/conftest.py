@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import console  # noqa: F401  # before numpy: it keeps linear algebra to one thread
+
 # No timed tests, and a law that fails does so every time.
 settings.register_profile("gaitlab", deadline=None, derandomize=True)
 settings.load_profile("gaitlab")
