@@ -93,7 +93,7 @@ class Desk:
         lab.mkdir(parents=True, exist_ok=True)
         self.lab, self.demo = lab, demo
         self.settings: LabSettings = read_lab(lab)
-        self.jobs = Jobs()
+        self.jobs, self.looks = Jobs(), Jobs()
         self.watch = LabWatch(lab)
         self.run: CaptureRun | None = None
         self.faults: list[str] = []
@@ -287,6 +287,8 @@ class Desk:
 
     def _landed(self, take: Path) -> None:
         self.watch.look_again()
+        if not self.is_rig_run and self.settings.detect is not None:
+            self.looks.add(("trial", "look", str(take)), str(take))
 
     def _set_aside(self, take: Path) -> None:
         """Keep an earlier take of this name under another: nothing recorded is written over."""
@@ -342,6 +344,7 @@ class Desk:
         if self.run is not None:
             self.run.close()
             self.run.join()
+        self.looks.close()
         self.jobs.close()
         self.cell.close()
         self.watch.close()

@@ -206,9 +206,8 @@ class CalibratePage(Page):
         }.get(state, say("cal.record.floor" if moved else "cal.record"))
         if state == "idle":
             hint = say("cal.hint.begin")
-            enabled = bool(self._views)
-            if not enabled:
-                hint, other = say("cal.no.nodes"), say("cal.go.rig")
+            if not self._views:
+                text, hint = say("cal.go.rig"), say("cal.no.nodes")
             if run is not None and run.state == FAULT:
                 hint = run.fault
         elif state == "ready":
@@ -310,7 +309,9 @@ class CalibratePage(Page):
 
     def _go_on(self) -> None:
         try:
-            if self._state in ("idle", "solved", "failed"):
+            if self._state == "idle" and not self._views:
+                self.go("rig")
+            elif self._state in ("idle", "solved", "failed"):
                 self._end_watch()
                 unfinished = self._making is not None and self._making.rig is None
                 again = self._state == "idle" and unfinished and self._making is not None
@@ -332,9 +333,6 @@ class CalibratePage(Page):
         self.desk.record(kind)
 
     def _go_other(self) -> None:
-        if self._state == "idle":
-            self.go("rig")
-            return
         if self._making is None:
             return
         if self._state == "solving":

@@ -18,7 +18,7 @@ from console.capture_run import COLLECTING, FAULT, OPENING, READY, RECORDING, ST
 from console.cell import BAD, GOOD, LOOK, UNKNOWN, CellNow
 from console.checks import Check, ready
 from console.desk import Desk
-from console.jobs import FAILED, RUNNING, WAITING
+from console.jobs import FAILED, REFUSED, RUNNING, STOPPED, WAITING, Job
 from console.lab_folder import TakeState, leave_out, take_in
 from console.lab_watch import LabNow
 from console.qt.camera_view import CameraView
@@ -233,7 +233,8 @@ class CapturePage(Page):
         self._none.setVisible(not takes)
         for take in takes:
             job = self.desk.jobs.latest(str(take.folder), "process")
-            self._takes[take.folder].show_take(take, job)
+            look = self.desk.looks.latest(str(take.folder))
+            self._takes[take.folder].show_take(take, job, look)
 
     def _lay_out(self, names: list[str]) -> None:
         for view in self._views.values():
@@ -312,6 +313,21 @@ class CapturePage(Page):
         self.desk.watch.look_again()
 
 
+def _look_words(look: Job | None) -> list[str]:
+    """Return what a first look at a take says."""
+    if look is None or look.state in (STOPPED, REFUSED):
+        return []
+    if look.state in (WAITING, RUNNING):
+        return [say("cap.points.wait")]
+    if look.state == FAILED:
+        return [look.error]
+    share, (name, least) = look.result["found_share"], look.result["weakest"]
+    if least >= 1:
+        return [say("cap.points.all")]
+    part = name.replace("_", " ")
+    return [say("cap.points", share=share, name=part, least=least)]
+
+
 class _TakeLine(QWidget):
     """One take: its name and state, what was lost, and keep or leave out."""
 
@@ -325,7 +341,7 @@ class _TakeLine(QWidget):
         self.setLayout(column(row(self._name, None, self._button), self._words, gap=0))
         self.setObjectName(f"take {folder.name}")
 
-    def show_take(self, take: TakeState, job) -> None:  # noqa: ANN001
+    def show_take(self, take: TakeState, job: Job | None, look: Job | None) -> None:
         """Show how it stands."""
         self._take = take
         state, words = take.state, []
@@ -345,6 +361,7 @@ class _TakeLine(QWidget):
             words.append(text)
         if "sync_error_95_ms" in take.figures:
             words.append(say("cap.sync", ms=take.figures["sync_error_95_ms"]))
+        words += _look_words(look)
         if state in ("refused", "unfit", "damaged", "left out") and take.reasons:
             words.append(take.reasons[0])
         sign, _, word = TEXTS[f"cap.state.{state}"].partition(" ")

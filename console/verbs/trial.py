@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ import typer
 
 from console.event_edits import add_edit
 from console.lab_folder import leave_out, take_in
+from console.progress import steps
+from console.quick_look import look_quickly
 from console.settings import RECORD, TEMPLATE, TRIAL_FILE
 from console.terminal import out, write_json
 from console.verbs.options import AsJson
@@ -38,6 +41,27 @@ def new(
     else:
         out.print(
             f"made {path}: fill in what it asks for, then run gaitlab process {folder}",
+            markup=False,
+        )
+    return 0
+
+
+@app.command("look")
+def look(
+    folder: Annotated[Path, typer.Argument(help="The trial's folder.")],
+    json: AsJson = False,
+) -> int:
+    """Say whether the person is found in a recorded trial, from a few instants of it."""
+    with steps(("a first look",)) as progress:
+        progress("a first look")
+        found = look_quickly(folder)
+    if json:
+        write_json(asdict(found))
+    else:
+        name, share = found.weakest
+        out.print(
+            f"{found.found_share:.0%} seen by two cameras or more at {found.instants} instants; "
+            f"least: {name}, {share:.0%}",
             markup=False,
         )
     return 0

@@ -11,6 +11,7 @@ import pytest
 
 from console.cli import main
 from console.filming import Cast, film_person, standing_person, write_trial
+from console.videos import write_video
 from lab.plates import read_plates
 from lab.store import load_rig, load_trial, save_rig
 from simulation.room import ring
@@ -132,6 +133,24 @@ def test_what_cannot_be_tied_is_named(lab, tmp_path, capsys, trial, old, new, sa
     assert main(["process", str(here / "walk"), "--json"]) == 2
     error = json.loads(capsys.readouterr().out)["error"]
     assert said in f"{error['what']} {error['remedy']}"
+
+
+def test_a_first_look_tells_a_take_with_the_person_from_one_without(lab, tmp_path, capsys):
+    assert main(["trial", "look", str(lab / "walk"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["found_share"] > 0.8
+    assert found["weakest"][1] <= found["found_share"]
+    here = tmp_path / "nobody"
+    here.mkdir()
+    for name in [f"cam{k:02d}" for k in range(1, 7)]:
+        empty = (np.full(SIZE[::-1], 120, np.uint8) for _ in range(12))
+        write_video(here / f"{name}.mkv", empty, SIZE, 50)
+    text = (lab / "walk" / "trial.toml").read_text()
+    (here / "trial.toml").write_text(text)
+    assert main(["trial", "look", str(here), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["found_share"] == 0
+    (here / "trial.toml").write_text(text.replace("[detect]", "[detect_]"))
+    assert main(["trial", "look", str(here), "--json"]) == 2
 
 
 def test_a_landmark_far_from_its_plates_is_refused(lab, tmp_path, capsys):
