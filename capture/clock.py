@@ -32,6 +32,7 @@ _COVERAGE_95 = 1.96
 # Delay classes: the quickest exchanges, each class twice the one before.
 _SMALLEST_CLASS = 24
 _ROUNDS = 4
+_SURE_SHARE = 0.02  # of the exchanges, the quickest, with which the fit begins
 _TOLERATED_SIGMAS = 4.0
 _MAD_TO_SIGMA = 1.4826
 
@@ -172,9 +173,10 @@ def fit_clock(stamps: IntArray) -> ClockFit:
     """Fit offset and drift to exchanges (N, 4) ns without a step among them.
 
     Exchanges are classed by their round trip; each class is weighted by the inverse of the scatter
-    that it shows about the fit (iterated). Where quick exchanges are better, they carry the fit
-    alone, as in minimum-delay filtering; where the delay says nothing, all do. Stalls, whose round
-    trip exceeds the median by four of its sigmas, are left out.
+    that it shows about the fit (iterated), and by what its delay may hide. Where quick exchanges
+    are better, they carry the fit alone, as in minimum-delay filtering; where the delay says
+    nothing, all do. Stalls, whose round trip exceeds the median by four of its sigmas, are left
+    out.
 
     Raises:
         ValueError: With fewer than `MIN_EXCHANGES`.
@@ -252,7 +254,11 @@ def _weighted_line(
     # With few exchanges the unknowns take a good part of the scatter with them.
     freedom = len(t) / max(len(t) - 2, 1)
     design = np.column_stack([np.ones_like(t), t])
-    sigma = np.full(len(t), max(float(np.std(offset)), 1e-9))
+    # What an exchange took beyond the least may all have gone one way: a busy computer reads all
+    # answers late. Unseen, that is as good as uniform over half of it on both sides, which is also
+    # what delays that are alike both ways scatter by.
+    unseen = (delay - delay.min()) / np.sqrt(12)
+    sigma = np.maximum(unseen, np.quantile(unseen, _SURE_SHARE) + 1e-7)
     line, inverse = np.zeros(2), np.zeros((2, 2))
     for _ in range(_ROUNDS):
         weighted = design / sigma[:, None]
@@ -267,7 +273,7 @@ def _weighted_line(
                 for k in range(len(edges) - 1)
             ]
         )
-        sigma = np.maximum(per_class, 1e-7)[classes]
+        sigma = np.maximum(np.maximum(per_class, 1e-7)[classes], unseen)
     return line, inverse
 
 

@@ -261,8 +261,18 @@ def judge(
     clocks: Mapping[str, NodeClock],
     start_lab_ns: int,
     limits: Limits | None = None,
+    *,
+    one_line: bool = False,
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """Judge a trial's frames.
+
+    Args:
+        cameras: On the lab's clock.
+        clocks: By node.
+        start_lab_ns: When the trial was to begin.
+        limits: The usual ones when None.
+        one_line: Whether all cameras are on one trigger line, and their frames share its pulses: no
+            clock comes between them then, as long as it tells one pulse from the next.
 
     Returns:
         Figures by name with unit suffix, and why the trial is unfit, a sentence each.
@@ -300,10 +310,11 @@ def judge(
             f"frames of one set were exposed up to {1e3 * skew:.1f} ms apart; at most "
             f"{1e3 * skew_limit:.1f} ms may be"
         )
-    if half_width > limits.sync_error:
+    clock_limit = max(limits.sync_error, _CERTAIN * sets.tolerance if one_line else 0.0)
+    if half_width > clock_limit:
         reasons.append(
             f"the clocks of two nodes may differ by {1e3 * half_width:.1f} ms; at most "
-            f"{1e3 * limits.sync_error:.1f} ms may be: use a quicker network, or a hardware trigger"
+            f"{1e3 * clock_limit:.1f} ms may be: use a quicker network, or a hardware trigger"
         )
     first = start_lab_ns + int(min(c.t[0] for c in cameras) * 1e9)
     last = start_lab_ns + int(max(c.t[-1] for c in cameras) * 1e9)

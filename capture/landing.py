@@ -75,7 +75,8 @@ def land_take(
             placed.append(times)
             if index.header.trigger == "hardware":
                 triggered.append(camera)
-    on_line, line_spread = share_pulses([c for c in placed if c.camera in triggered])
+    asked = [c for c in placed if c.camera in triggered]
+    on_line, line_spread = share_pulses(asked)
     level = {c.camera: c for c in level_ends(on_line, take.duration)}
     placed = [level.get(c.camera, c) for c in placed]
     if not placed:
@@ -84,7 +85,11 @@ def land_take(
             where=str(folder),
             remedy="Look at what the nodes reported, and record the trial again.",
         )
-    figures, judged = judge(placed, clocks, take.start_lab_ns, limits)
+    # A line that was not believed leaves its cameras as they were.
+    one_line = len(triggered) == len(placed) and all(
+        c is not before for c, before in zip(on_line, asked, strict=True)
+    )
+    figures, judged = judge(placed, clocks, take.start_lab_ns, limits, one_line=one_line)
     if triggered:
         figures["trigger_spread_95_ms"] = 1e3 * line_spread
     reasons += judged

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 from PySide6.QtWidgets import (
     QComboBox,
-    QGridLayout,
     QProgressBar,
     QStackedLayout,
 )
@@ -26,6 +24,7 @@ from console.cell import BAD, GOOD, LOOK, UNKNOWN, CellNow
 from console.desk import Desk
 from console.jobs import FAILED, RUNNING, WAITING
 from console.lab_watch import LabNow
+from console.qt.camera_grid import CameraGrid
 from console.qt.camera_view import CameraView
 from console.qt.look import Look
 from console.qt.page import Page
@@ -47,7 +46,6 @@ class CalibratePage(Page):
         self, desk: Desk, tell: Callable[[str, str], None], go: Callable[[str], None]
     ) -> None:
         super().__init__(desk, tell, go)
-        self._views: dict[str, CameraView] = {}
         self._watch: BoardWatch | None = None
         self._state = ""
         self._sizes: dict[str, tuple[int, int]] = {}
@@ -66,10 +64,9 @@ class CalibratePage(Page):
         self._bar.setTextVisible(False)
         self._bar.setMaximumWidth(Look.px(420))
         self._together = label(role="quiet", wrap=True)
-        self._grid = QGridLayout()
-        self._grid.setSpacing(Look.px(12))
+        self._grid = CameraGrid(self._made)
         self._stack = QStackedLayout()
-        live = column(boxed(self._grid), self._together)
+        live = column(self._grid, self._together)
         live.setStretch(0, 1)
         self._stack.addWidget(boxed(live))
         self._result = RigResult()
@@ -119,7 +116,7 @@ class CalibratePage(Page):
             return
         seen = self._watch.look() if self._watch is not None else {}
         for camera in cell.cameras:
-            view = self._views.get(camera.name)
+            view = self._grid.views.get(camera.name)
             if view is None:
                 continue
             self._show_line(camera.name)
@@ -160,8 +157,7 @@ class CalibratePage(Page):
         else:
             names = [c.name for c in cell.cameras]
             self._sizes = {c.name: c.described.size_px for c in cell.cameras if c.described}
-            if list(self._views) != names:
-                self._lay_out(names)
+            self._grid.show_cameras(names)
             wanted = self._state in ("ready", "recording", "recorded", "idle")
             if wanted and self._watch is None:
                 self._begin_watch(names)
@@ -206,7 +202,7 @@ class CalibratePage(Page):
         }.get(state, say("cal.record.floor" if moved else "cal.record"))
         if state == "idle":
             hint = say("cal.hint.begin")
-            if not self._views:
+            if not self._grid.views:
                 text, hint = say("cal.go.rig"), say("cal.no.nodes")
             if run is not None and run.state == FAULT:
                 hint = run.fault
@@ -266,15 +262,8 @@ class CalibratePage(Page):
         ]
         set_text(self._together, f"{say('cal.together')}: {'   '.join(pairs)}")
 
-    def _lay_out(self, names: list[str]) -> None:
-        for view in self._views.values():
-            self._grid.removeWidget(view)
-            view.deleteLater()
-        self._views = {name: CameraView(name) for name in names}
-        across = max(1, math.ceil(math.sqrt(len(names))))
-        for i, view in enumerate(self._views.values()):
-            view.clicked_at.connect(self._mark)
-            self._grid.addWidget(view, i // across, i % across)
+    def _made(self, view: CameraView) -> None:
+        view.clicked_at.connect(self._mark)
 
     def _mark(self, camera: str, x: float, y: float) -> None:
         """Take a click on a hanging line."""
@@ -282,7 +271,7 @@ class CalibratePage(Page):
         if self._up.by_line and size is not None:
             # The middle of the top-left pixel is (0, 0).
             at = (x * size[0] - 0.5, y * size[1] - 0.5)
-            self._up.mark(camera, at, size[0] / max(1.0, self._views[camera].shown_width))
+            self._up.mark(camera, at, size[0] / max(1.0, self._grid.views[camera].shown_width))
 
     def _show_line(self, camera: str) -> None:
         size, points = self._sizes.get(camera), self._up.line(camera)
@@ -291,7 +280,7 @@ class CalibratePage(Page):
         ends = (np.array(points, float).reshape(-1, 2) + 0.5) / size
         if len(ends) == 1:
             ends = np.repeat(ends, 2, axis=0)
-        self._views[camera].show_lines([(ends, "accent")] if len(ends) else [])
+        self._grid.views[camera].show_lines([(ends, "accent")] if len(ends) else [])
 
     def mark(self, cell: CellNow, now: LabNow) -> str:
         """Return good when the rig in use is accepted."""
@@ -309,7 +298,7 @@ class CalibratePage(Page):
 
     def _go_on(self) -> None:
         try:
-            if self._state == "idle" and not self._views:
+            if self._state == "idle" and not self._grid.views:
                 self.go("rig")
             elif self._state in ("idle", "solved", "failed"):
                 self._end_watch()

@@ -32,6 +32,9 @@ def to_qimage(image: NDArray[np.uint8]) -> QImage:
     return QImage(image.data, width, height, 4 * width, QImage.Format.Format_RGB32).copy()
 
 
+CAPTION_PX = 22  # of the design, below the picture
+
+
 class CameraView(QWidget):
     """See the module."""
 
@@ -52,7 +55,7 @@ class CameraView(QWidget):
         self.selected = False
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(QSize(Look.px(150), Look.px(110)))
+        self.setMinimumSize(QSize(Look.px(80), Look.px(60)))
 
     def show_picture(self, picture: Picture | None) -> None:
         """Show the newest picture; nothing is drawn again where it is the same."""
@@ -135,7 +138,7 @@ class CameraView(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, D102
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        line = Look.px(22)
+        line = Look.px(CAPTION_PX)
         area = self._area()
         if self._image is None:
             painter.fillRect(area, Look.colour("panel"))
@@ -163,7 +166,7 @@ class CameraView(QWidget):
 
     def _area(self) -> QRectF:
         """Return where the picture stands: whole pixels."""
-        room_height = max(1, self.height() - Look.px(22))
+        room_height = max(1, self.height() - Look.px(CAPTION_PX))
         ratio = 16 / 9
         if self._pixels is not None:
             ratio = self._pixels.shape[1] / self._pixels.shape[0]

@@ -21,7 +21,7 @@ from console.desk import Desk
 from console.jobs import FAILED, REFUSED, RUNNING, STOPPED, WAITING, Job
 from console.lab_folder import TakeState, leave_out, take_in
 from console.lab_watch import LabNow
-from console.qt.camera_view import CameraView
+from console.qt.camera_grid import CameraGrid
 from console.qt.look import HEAD, Look
 from console.qt.page import Page
 from console.qt.parts import (
@@ -53,7 +53,6 @@ class CapturePage(Page):
         self, desk: Desk, tell: Callable[[str, str], None], go: Callable[[str], None]
     ) -> None:
         super().__init__(desk, tell, go)
-        self._views: dict[str, CameraView] = {}
         self._takes: dict[Path, _TakeLine] = {}
         self._checks: list[Check] = []
         self._ready = False
@@ -131,11 +130,10 @@ class CapturePage(Page):
         self._count.setFixedWidth(Look.px(190))
         self._static = button(say("cap.static"), self._record_static, name="static")
         self._hint = label("", "head", wrap=True)
-        self._grid = QGridLayout()
-        self._grid.setSpacing(Look.px(12))
+        self._grid = CameraGrid()
         top = row(self._big, self._count, gap=20)
         top.setStretch(0, 1)
-        whole = column(top, row(self._hint, self._static), 4, boxed(self._grid))
+        whole = column(top, row(self._hint, self._static), 4, self._grid)
         whole.setStretch(3, 1)
         return boxed(whole)
 
@@ -144,7 +142,7 @@ class CapturePage(Page):
     def draw(self, cell: CellNow) -> None:
         """Show the newest pictures."""
         for camera in cell.cameras:
-            view = self._views.get(camera.name)
+            view = self._grid.views.get(camera.name)
             if view is not None:
                 view.show_picture(camera.picture)
 
@@ -156,11 +154,9 @@ class CapturePage(Page):
             line.show_check(check.mark, check.about, check.words)
         run = self.desk.run if not self.desk.is_rig_run else None
         state = run.look() if run is not None else None
-        names = [c.name for c in cell.cameras]
-        if list(self._views) != names:
-            self._lay_out(names)
+        self._grid.show_cameras([c.name for c in cell.cameras])
         for camera in cell.cameras:
-            self._views[camera.name].show_state(camera.mark, camera.words)
+            self._grid.views[camera.name].show_state(camera.mark, camera.words)
         self._begin_button.setEnabled(self._ready and bool(self._patient.text().strip()))
         lacking = self.desk.settings.needs_height and not self._height.text()
         set_text(self._form_hint, say("cap.hint.height" if lacking else "cap.hint.patient"))
@@ -235,15 +231,6 @@ class CapturePage(Page):
             job = self.desk.jobs.latest(str(take.folder), "process")
             look = self.desk.looks.latest(str(take.folder))
             self._takes[take.folder].show_take(take, job, look)
-
-    def _lay_out(self, names: list[str]) -> None:
-        for view in self._views.values():
-            self._grid.removeWidget(view)
-            view.deleteLater()
-        self._views = {name: CameraView(name) for name in names}
-        across = 2 if len(names) <= 4 else 4
-        for i, view in enumerate(self._views.values()):
-            self._grid.addWidget(view, i // across, i % across)
 
     def mark(self, cell: CellNow, now: LabNow) -> str:
         """Return good when a trial of the open session is accepted."""

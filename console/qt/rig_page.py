@@ -21,6 +21,7 @@ from console.board_watch import sharpness
 from console.cell import BAD, GOOD, UNKNOWN, CellNow
 from console.desk import Desk
 from console.lab_watch import LabNow
+from console.qt.camera_grid import CameraGrid
 from console.qt.camera_view import CameraView
 from console.qt.enrol import EnrolDialog
 from console.qt.look import Look
@@ -54,14 +55,12 @@ class RigPage(Page):
         self, desk: Desk, tell: Callable[[str, str], None], go: Callable[[str], None]
     ) -> None:
         super().__init__(desk, tell, go)
-        self._views: dict[str, CameraView] = {}
         self._nodes: dict[str, MarkLabel] = {}
         self._camera = ""
         self._sharpest = 1.0
         self._found.connect(self._take_found)
         self._set.connect(tell)
-        self._grid = QGridLayout()
-        self._grid.setSpacing(Look.px(12))
+        self._grid = CameraGrid(self._made)
         self._side = QVBoxLayout()
         self._side.setSpacing(Look.px(6))
         self._summary = label(role="quiet", wrap=True)
@@ -78,7 +77,7 @@ class RigPage(Page):
                 self._close, None,
             )
         )  # fmt: skip
-        full = boxed(row(boxed(self._grid), side, gap=20))
+        full = boxed(row(self._grid, side, gap=20))
         full.layout().setStretch(0, 1)  # type: ignore[union-attr]
         self._stack = QStackedLayout()
         self._stack.addWidget(self._empty())
@@ -93,13 +92,13 @@ class RigPage(Page):
         self._enrol_first = button(say("rig.enrol"), self._enrol, name="enrol first")
         self._empty_head = label(say("rig.empty"), "title")
         self._empty_more = label(say("rig.empty.more"), "quiet", wrap=True)
-        self._made = QProgressBar()
-        self._made.setTextVisible(False)
-        self._made.setMaximumWidth(Look.px(420))
-        self._made.setVisible(False)
+        self._ready_bar = QProgressBar()
+        self._ready_bar.setTextVisible(False)
+        self._ready_bar.setMaximumWidth(Look.px(420))
+        self._ready_bar.setVisible(False)
         return boxed(
             column(
-                None, self._empty_head, self._empty_more, 8, self._made,
+                None, self._empty_head, self._empty_more, 8, self._ready_bar,
                 row(self._search_first, self._enrol_first, None), None, None,
             ),
             40,
@@ -118,10 +117,10 @@ class RigPage(Page):
             left = "…" if now.left_s is None else time_words(now.left_s)
             words = say("demo.left", share=now.share, left=left)
         set_text(self._empty_more, words)
-        self._made.setVisible(not now.fault)
-        self._made.setRange(0, 0 if now.share is None else 1000)
+        self._ready_bar.setVisible(not now.fault)
+        self._ready_bar.setRange(0, 0 if now.share is None else 1000)
         if now.share is not None:
-            self._made.setValue(round(1000 * now.share))
+            self._ready_bar.setValue(round(1000 * now.share))
 
     def _close_panel(self) -> QWidget:
         self._which = label(say("rig.choose"), "head", wrap=True)
@@ -157,7 +156,7 @@ class RigPage(Page):
     def draw(self, cell: CellNow) -> None:
         """Show the newest pictures."""
         for camera in cell.cameras:
-            view = self._views.get(camera.name)
+            view = self._grid.views.get(camera.name)
             if view is not None:
                 view.show_picture(camera.picture)
         full = self.desk.cell.live.newest_full().get(self._camera)
@@ -175,7 +174,7 @@ class RigPage(Page):
             words = camera.words if camera.mark != GOOD else f"{camera.rate_hz:.0f} Hz"
             if camera.lost:
                 words += f", {camera.lost} lost"
-            self._views[camera.name].show_state(camera.mark, words)
+            self._grid.views[camera.name].show_state(camera.mark, words)
         for node in cell.nodes:
             words = node.words
             if not words:
@@ -198,16 +197,7 @@ class RigPage(Page):
         return GOOD if marks and all(m == GOOD for m in marks) else UNKNOWN
 
     def _lay_out(self, cell: CellNow) -> None:
-        names = [c.name for c in cell.cameras]
-        if names != list(self._views):
-            for view in self._views.values():
-                self._grid.removeWidget(view)
-                view.deleteLater()
-            self._views = {name: CameraView(name) for name in names}
-            across = max(1, math.ceil(math.sqrt(len(names))))
-            for i, view in enumerate(self._views.values()):
-                view.chosen.connect(self._choose)
-                self._grid.addWidget(view, i // across, i % across)
+        self._grid.show_cameras([c.name for c in cell.cameras])
         nodes = [n.name for n in cell.nodes]
         if nodes != list(self._nodes):
             for line in self._nodes.values():
@@ -217,9 +207,12 @@ class RigPage(Page):
             for line in self._nodes.values():
                 self._side.addWidget(line)
 
+    def _made(self, view: CameraView) -> None:
+        view.chosen.connect(self._choose)
+
     def _choose(self, name: str) -> None:
         self._camera, self._sharpest = name, 1.0
-        for view in self._views.values():
+        for view in self._grid.views.values():
             view.selected = view.name == name
             view.update()
         found = next((c.described for c in self.desk.cell.look().cameras if c.name == name), None)

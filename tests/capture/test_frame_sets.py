@@ -181,6 +181,15 @@ def test_frames_out_of_the_trials_time_are_nobodys_loss():
     assert [c.late for c in level_ends(cameras)] == [9, 0, 3]
 
 
+def test_clocks_of_cameras_on_one_line_need_only_tell_its_pulses_apart():
+    apart = {"node": "right", "sigma": 1e-4, "asymmetry": 6e-3}
+    cameras = [camera("a", T), camera("b", T, **apart)]
+    assert any("clocks of two nodes" in r for r in judge(cameras, CLOCKS, START)[1])
+    assert judge(cameras, CLOCKS, START, one_line=True)[1] == ()
+    worse = [cameras[0], camera("b", T, **apart | {"asymmetry": 7e-3})]  # 0.8 of half a period: 6.7
+    assert any("clocks of two" in r for r in judge(worse, CLOCKS, START, one_line=True)[1])
+
+
 def test_frames_of_one_pulse_get_one_time_and_a_line_that_is_none_is_not_believed():
     kept = np.delete(np.arange(600), [50, 51, 300])
     cameras = [camera("a", T), camera("b", T[kept] + 3e-4, kept), camera("c", T + 1e-4)]
