@@ -149,16 +149,14 @@ def _hypotheses(cameras: int) -> NDArray[np.bool_]:
     return np.concatenate([some, ~some])
 
 
-def _omissions(seen: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Return which cameras (C,) can be left out of a joint seen (C, N) by few: one or two."""
-    cameras = len(seen)
-    if not len(seen[0]) or seen.sum(0).min() > _FEW_VIEWS:
-        return []
-    return [
+def _omissions(cameras: int) -> NDArray[np.bool_]:
+    """Return which cameras (O, C) can be left out of a joint seen by few: one or two."""
+    rows = [
         np.isin(np.arange(cameras), chosen)
         for n in range(1, min(_MOST_SWAPPED, cameras - 2) + 1)
         for chosen in combinations(range(cameras), n)
     ]
+    return np.array(rows, bool).reshape(-1, cameras)
 
 
 def _decide(
@@ -206,15 +204,13 @@ def _decide(
     cost += _COST_SWAP * np.minimum(hypotheses.sum(1), cameras)
     out = np.zeros((len(hypotheses), 2, cameras), bool)
     more = [_withheld(found, columns, side, cost[:, 0], ask) for side in range(2)]
-    more += [
-        _without(s, found, columns, side, omitted, ask[few[ask]], volume)
-        for side in range(2)
-        for omitted in _omissions(s.seen[:, columns[side]][:, ask])
-    ]
-    hypotheses = np.concatenate([hypotheses, np.zeros((len(more), cameras), bool)])
-    out = np.concatenate([out, [m[2] for m in more]])
-    xyz = np.concatenate([xyz, np.stack([m[0] for m in more], axis=1)], axis=1)
-    cost = np.concatenate([cost, np.stack([m[1] for m in more], axis=1)], axis=1)
+    more += [_without(s, found, columns, side, ask[few[ask]], volume) for side in range(2)]
+    hypotheses = np.concatenate(
+        [hypotheses, np.zeros((sum(len(m[2]) for m in more), cameras), bool)]
+    )
+    xyz = np.concatenate([xyz, *[m[0] for m in more]], axis=1)
+    cost = np.concatenate([cost, *[m[1] for m in more]], axis=1)
+    out = np.concatenate([out, *[m[2] for m in more]])
     kept = np.argsort(cost, axis=1, kind="stable")[:, :_KEPT]
     # The exchange of everything is always among them.
     kept[~(kept == half).any(1), -1] = half
@@ -235,13 +231,13 @@ def _withheld(
 ) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Give no point for one side, where no more than three views made it: as `_without`."""
     frames, cameras = len(standing), len(found.used)
-    xyz, cost = np.full((frames, 2, 3), np.nan), np.full(frames, np.inf)
-    out = np.zeros((2, cameras), bool)
-    out[side] = True
+    xyz, cost = np.full((frames, 1, 2, 3), np.nan), np.full((frames, 1), np.inf)
+    out = np.zeros((1, 2, cameras), bool)
+    out[:, side] = True
     used = found.used[:, columns[side][ask]].sum(0)
     weak = ask[(used > 1) & (used <= _WEAK_VIEWS)]
-    xyz[weak, 1 - side] = found.estimate.xyz[columns[1 - side][weak]]
-    cost[weak] = standing[weak] + _COST_WITHHELD
+    xyz[weak, 0, 1 - side] = found.estimate.xyz[columns[1 - side][weak]]
+    cost[weak, 0] = standing[weak] + _COST_WITHHELD
     return xyz, cost, out
 
 
@@ -250,29 +246,38 @@ def _without(
     found: Agreement,
     columns: list[NDArray[np.intp]],
     side: int,
-    omitted: NDArray[np.bool_],
     ask: NDArray[np.intp],
     volume: tuple[FloatArray, float],
 ) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Leave cameras (C,) out of one side's joint in the frames asked for.
+    """Leave one or two views out of one side's joint in the frames asked for.
 
     Returns:
-        Points (T, 2, 3) m, their cost (T,), infinite elsewhere, and what is left out (2, C).
+        Points (T, O, 2, 3) m, their cost (T, O), infinite where not tried, and what is left out
+        (O, 2, C).
     """
     own, other = columns[side], columns[1 - side]
-    frames = len(own)
-    xyz, cost = np.full((frames, 2, 3), np.nan), np.full(frames, np.inf)
-    out = np.zeros((2, len(omitted)), bool)
-    out[side] = omitted
-    tries = ask[s.seen[:, own[ask]][omitted].all(0)]
-    if len(tries):
-        part = s.select(own[tries])
-        part = replace(part, seen=part.seen & ~omitted[:, None])
-        tried = agree(part, volume)
-        xyz[tries, side] = tried.estimate.xyz
-        xyz[tries, 1 - side] = found.estimate.xyz[other[tries]]
-        cost[tries] = _cost(part, tried, np.arange(len(tries))) + _COST_LOST * omitted.sum()
-        cost[tries] += _cost(s, found, other[tries])
+    frames, omitted = len(own), _omissions(len(s.cameras))
+    xyz, cost = (
+        np.full((frames, len(omitted), 2, 3), np.nan),
+        np.full((frames, len(omitted)), np.inf),
+    )
+    out = np.zeros((len(omitted), 2, len(s.cameras)), bool)
+    out[:, side] = omitted
+    seen, number = s.seen[:, own[ask]], omitted.sum(1)
+    # Of five, the other three outvote two.
+    tried = (omitted.astype(int) @ seen == number[:, None]) & (
+        seen.sum(0) + number[:, None] <= _FEW_VIEWS + 1
+    )
+    which, at = np.nonzero(tried)
+    if len(at):
+        at = ask[at]
+        part = s.select(own[at])
+        part = replace(part, seen=np.ascontiguousarray(part.seen & ~omitted[which].T))
+        again = agree(part, volume)
+        xyz[at, which, side] = again.estimate.xyz
+        xyz[at, which, 1 - side] = found.estimate.xyz[other[at]]
+        price = _cost(part, again, np.arange(len(at))) + _cost(s, found, other[at])
+        cost[at, which] = price + _COST_LOST * number[which]
     return xyz, cost, out
 
 
