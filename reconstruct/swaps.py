@@ -29,6 +29,7 @@ from reconstruct.associate import AlignedKeypoints
 from reconstruct.consensus import Agreement, agree
 from reconstruct.gates import GATE_VIEW
 from reconstruct.joint_paths import FLOOR_M, cheapest_path
+from reconstruct.partner_line import partner_line
 from reconstruct.sightlines import Sightlines
 
 _MOST_SWAPPED = 2
@@ -45,6 +46,7 @@ _FEW_VIEWS = 5
 _WEAK_VIEWS = 3
 _JUMP_M = 0.04
 _JUMP_REACH = 12  # frames
+_ODD = 20.0  # squared standard deviations of the line between partners to look again
 # The calmer part of the frames, so that many exchanges do not hide themselves; times this it is
 # half as large again as one standard deviation of three normal coordinates.
 _CALM_PERCENT = 30
@@ -183,7 +185,9 @@ def _decide(
     cost[:, 0] = sum(_cost(s, found, column) for column in columns)
     rejected = sum(((s.seen[:, c] & ~found.used[:, c]).any(0)).astype(int) for c in columns)
     few = np.minimum(*(s.seen[:, c].sum(0) for c in columns)) <= _FEW_VIEWS
-    ask = np.flatnonzero((np.asarray(rejected) > 0) | (few & _near_jump(t, points)))
+    line = partner_line(t, points)
+    odd = few & (line.cost(points[:, None])[:, 0] > _ODD)
+    ask = np.flatnonzero((np.asarray(rejected) > 0) | (few & _near_jump(t, points)) | odd)
     both = s.seen[:, left] & s.seen[:, right]
     ask = ask[both[:, ask].any(0)]
     # Where many views agree on both points, one of them is not the exchanged one.
@@ -211,6 +215,7 @@ def _decide(
     xyz = np.concatenate([xyz, *[m[0] for m in more]], axis=1)
     cost = np.concatenate([cost, *[m[1] for m in more]], axis=1)
     out = np.concatenate([out, *[m[2] for m in more]])
+    cost += line.cost(xyz)
     kept = np.argsort(cost, axis=1, kind="stable")[:, :_KEPT]
     # The exchange of everything is always among them.
     kept[~(kept == half).any(1), -1] = half
