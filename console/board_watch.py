@@ -125,6 +125,8 @@ class BoardWatch:
         )
 
     def _run(self) -> None:
+        # The first search on a computer takes seconds, and must not be the board's.
+        detect_board(np.zeros((64, 64), np.uint8), self.board)
         while not self._ending.is_set():
             new = False
             for name, picture in self._live.newest_full().items():

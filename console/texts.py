@@ -112,7 +112,7 @@ TEXTS = {
     "cal.figure.poses": "Positions of the board used",
     "cal.figure.made": "Made",
     "cal.cameras": "Cameras from above and aside: drag to turn. Circles: 10 x their uncertainty.",
-    "cal.together": "seen together",
+    "cal.together": "Seen together",
     # Capture
     "cap.head": "Session",
     "cap.patient": "Patient code",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QProgressBar,
@@ -12,7 +13,7 @@ from PySide6.QtWidgets import (
 )
 
 from calibration.board import Board
-from console.board_watch import BoardWatch
+from console.board_watch import ENOUGH_TOGETHER, BoardWatch
 from console.calibrating import (
     FLOOR,
     MOVED,
@@ -28,6 +29,7 @@ from console.qt.camera_grid import CameraGrid
 from console.qt.camera_view import CameraView
 from console.qt.look import Look
 from console.qt.page import Page
+from console.qt.pair_graph import PairGraph
 from console.qt.parts import MarkLabel, boxed, button, column, label, row, set_text
 from console.qt.rig_result import RigResult
 from console.qt.up_panel import UpPanel
@@ -54,7 +56,9 @@ class CalibratePage(Page):
         self._board.setObjectName("board")
         self._board.setMaximumWidth(Look.px(420))
         for choice in boards(desk.lab):
-            self._board.addItem(f"{choice.name}: {choice.words}", choice.path)
+            self._board.addItem(f"{choice.name}: {choice.words.split(', marker')[0]}", choice.path)
+            row_at = self._board.count() - 1
+            self._board.setItemData(row_at, choice.words, Qt.ItemDataRole.ToolTipRole)
         self._board.currentIndexChanged.connect(self._change_board)
         self._steps = [MarkLabel() for _ in range(3)]
         self._next = button("", self._go_on, "next", "next")
@@ -63,10 +67,11 @@ class CalibratePage(Page):
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setMaximumWidth(Look.px(420))
-        self._together = label(role="quiet", wrap=True)
+        self._graph = PairGraph(ENOUGH_TOGETHER)
+        self._together = boxed(column(label(say("cal.together"), "head"), self._graph, None))
         self._grid = CameraGrid(self._made)
         self._stack = QStackedLayout()
-        live = column(self._grid, self._together)
+        live = row(self._grid, self._together, gap=20)
         live.setStretch(0, 1)
         self._stack.addWidget(boxed(live))
         self._result = RigResult()
@@ -251,16 +256,10 @@ class CalibratePage(Page):
         return f"{seconds}{advice[0][0].upper()}{advice[0][1:]}."
 
     def _show_together(self) -> None:
-        if self._watch is None or not self._watch.keep:
-            set_text(self._together, "")
-            return
-        pairs = [
-            f"{a}–{b} {count}"
-            for a, seen in self._watch.look().items()
-            for b, count in seen.together.items()
-            if a < b
-        ]
-        set_text(self._together, f"{say('cal.together')}: {'   '.join(pairs)}")
+        keep = self._watch is not None and self._watch.keep
+        self._together.setVisible(keep)
+        if self._watch is not None and keep:
+            self._graph.show_pairs({a: s.together for a, s in self._watch.look().items()})
 
     def _made(self, view: CameraView) -> None:
         view.clicked_at.connect(self._mark)

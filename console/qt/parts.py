@@ -112,6 +112,14 @@ class MarkLabel(QLabel):
             return
         self._shown = (mark, words)
         self.setText(f"{say(f'mark.{mark}')}  {words}")
+        self._dress(mark)
+
+    def clear_mark(self) -> None:
+        """Show nothing."""
+        self._shown = ("", "")
+        self.setText("")
+
+    def _dress(self, mark: str) -> None:
         size = f" font-size: {Look.px(self._size)}px;" if self._size else ""
         self.setStyleSheet(f"color: {Look.palette.mark(mark)};{size}")
 

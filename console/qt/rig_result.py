@@ -51,6 +51,7 @@ class RigResult(QWidget):
         key = (making.path, making.path.stat().st_mtime if making.path.exists() else 0.0)
         if fault:
             self._verdict.show_mark(BAD, say("cal.failed").removeprefix("✗ "))
+            self._why.setVisible(True)
             set_text(self._why, fault)
             self._shown = None
             self._room.show_room([])
@@ -64,6 +65,7 @@ class RigResult(QWidget):
         self._verdict.show_mark(GOOD if accepted else BAD, word)
         reasons = "\n".join(f"•  {_sentence(r)}" for r in rig.quality.reasons)
         set_text(self._why, "" if accepted else f"{say('cal.refused.more')}\n{reasons}")
+        self._why.setVisible(not accepted)
         set_text(self._notes, f"{say('cal.notes')}\n{reasons}" if accepted and reasons else "")
         self._show_figures(rig)
         self._room.show_room(*_cameras_drawn(rig))
@@ -84,9 +86,9 @@ class RigResult(QWidget):
             ("cal.figure.made", rig.created[:16].replace("T", " ")),
         ]
         for i, (key, value) in enumerate(rows):
-            self._figures.addWidget(label(say(key), "quiet", wrap=True), i, 0)
+            self._figures.addWidget(label(say(key), "quiet"), i, 0)
             self._figures.addWidget(label(value.replace("nan", "–")), i, 1)
-        self._figures.setColumnStretch(0, 1)
+        self._figures.setColumnStretch(2, 1)
 
 
 def _sentence(text: str) -> str:

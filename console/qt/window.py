@@ -32,6 +32,7 @@ from console.texts import say
 _PAGES: tuple[type[Page], ...] = (RigPage, CalibratePage, CapturePage, ReviewPage, ReportPage)
 _DRAW_MS, _REFRESH_MS = 33, 250
 _FELT_S, _WAITS_KEPT = 0.05, 500
+_TOLD_FOR_S = 60.0  # then what was said last is no news any more
 _BY_SPACE = ("calibrate", "capture")
 _SCENES = ("nobody", "board", "floor", "standing", "running")
 
@@ -66,6 +67,7 @@ class Window(QMainWindow):
         self.desk, self._dark = desk, dark
         self._settings = QSettings("gaitlab", "console")
         self._heard = ""
+        self._told_s = 0.0
         # Waits of the window longer than an operator feels: when, how long, and how much of it
         # this thread itself had to do.
         self.waits: deque[Wait] = deque(maxlen=_WAITS_KEPT)
@@ -184,6 +186,7 @@ class Window(QMainWindow):
         """Say a sentence at the foot of the window."""
         self._foot.show_mark(mark, words.replace("\n", " "))
         self._foot.setToolTip(words)
+        self._told_s = time.perf_counter()
 
     def _draw(self) -> None:
         now, spent = time.perf_counter(), time.thread_time()
@@ -200,6 +203,8 @@ class Window(QMainWindow):
         for number, (name, page) in enumerate(self.pages.items(), start=1):
             sign = say("mark.good") if page.mark(cell, now) == GOOD else f"{number}"
             set_text(self._buttons[name], f"{sign}   {say(f'page.{name}')}")
+        if time.perf_counter() - self._told_s > _TOLD_FOR_S:
+            self._foot.clear_mark()
         self.desk.follow_demo()
         self.desk.process_new()
         self._show_scene()
