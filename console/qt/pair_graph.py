@@ -1,4 +1,4 @@
-"""Which cameras have seen the board together, and how often: cameras on a circle, joined by lines."""
+"""Which cameras have seen the board together, how often: cameras on a circle, joined by lines."""
 
 from __future__ import annotations
 
