@@ -1,4 +1,4 @@
-r"""Claim: the window's memory does not grow, and eight previews at 30 Hz cost it half a core at most.
+r"""Claim: the memory of the window does not grow; eight previews at 30 Hz cost half a core at most.
 
 A real node process with eight cameras of 640 x 360 at 30 Hz, and the real window on the page Rig.
 Each minute is printed: CPU of the window's process, its memory, previews drawn, and waits over
