@@ -25,6 +25,7 @@ from console.demo_films import (
     NOBODY,
     PLATES,
     SCENES,
+    SPEED_M_S,
     STAND_SIGMA_DEG,
     STAND_SIGMA_MM,
     DemoSet,
@@ -84,6 +85,11 @@ class DemoCell:
         if not self._scene_file.is_file():
             self.play(NOBODY)
         self._write_lab()
+
+    @property
+    def speed_m_s(self) -> float:
+        """How fast the person of the demo runs."""
+        return SPEED_M_S
 
     @property
     def preparing(self) -> Preparing | None:

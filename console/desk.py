@@ -73,6 +73,11 @@ class Actor(Protocol):
         """Put a scene before the cameras."""
 
     @property
+    def speed_m_s(self) -> float:
+        """How fast its person runs."""
+        ...  # fmt: skip
+
+    @property
     def preparing(self) -> Preparing | None:
         """What is still made ready before its cameras run; None when they run."""
         ...  # fmt: skip

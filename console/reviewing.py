@@ -148,10 +148,14 @@ def _lines(trial: Trial) -> tuple[MeasureLine, ...]:
     rows: dict[str, dict[str, str]] = {}
     for measure in trial.measures:
         rows.setdefault(measure.name, {})[measure.side] = measure_quantity(measure).text
+    plain = [measure_words(name).plain for name in rows]
     lines = []
     for name, sides in rows.items():
         left, right, both = (sides.get(s, "") for s in ("left", "right", "both"))
-        lines.append(MeasureLine(measure_words(name).plain, left, right, both))
+        words = measure_words(name)
+        # Two that are alike in a patient's words are told apart by their terms.
+        title = words.plain if plain.count(words.plain) == 1 else words.term or words.plain
+        lines.append(MeasureLine(title, left, right, both))
     return tuple(lines)
 
 

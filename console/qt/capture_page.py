@@ -60,7 +60,7 @@ class CapturePage(Page):
         self._stack = QStackedLayout()
         self._stack.addWidget(self._form_panel())
         self._stack.addWidget(self._session_panel())
-        self._lines = [CheckLine(HEAD, f"check {i}") for i in range(5)]
+        self._lines = [CheckLine(HEAD, f"check {i}", go) for i in range(5)]
         checks = QWidget()
         checks.setFixedWidth(Look.px(310))
         self._list = QVBoxLayout()
@@ -97,7 +97,8 @@ class CapturePage(Page):
         self._activity.addItem(say("cap.walk"), "walk")
         self._speed = NumberField(0.1, 12.0, 2, "speed")
         self._speed.setPlaceholderText(say("cap.overground"))
-        self._speed.set_value(3.0)
+        if self.desk.demo is not None:
+            self._speed.set_value(self.desk.demo.speed_m_s)
         self._height = NumberField(0.5, 2.5, 2, "height")
         needed = self.desk.settings.needs_height
         self._height.setPlaceholderText(say("cap.height.needed" if needed else "cap.height.not"))
@@ -133,7 +134,9 @@ class CapturePage(Page):
         self._grid = CameraGrid()
         top = row(self._big, self._count, gap=20)
         top.setStretch(0, 1)
-        whole = column(top, row(self._hint, self._static), 4, self._grid)
+        hint = row(self._hint, self._static)
+        hint.setStretch(0, 1)
+        whole = column(top, hint, 4, self._grid)
         whole.setStretch(3, 1)
         return boxed(whole)
 
@@ -151,7 +154,7 @@ class CapturePage(Page):
         self._checks = list(self.desk.checks())
         self._ready = ready(self._checks)
         for line, check in zip(self._lines, self._checks, strict=True):
-            line.show_check(check.mark, check.about, check.words)
+            line.show_check(check.mark, check.about, check.words, check.page)
         run = self.desk.run if not self.desk.is_rig_run else None
         state = run.look() if run is not None else None
         self._grid.show_cameras([c.name for c in cell.cameras])

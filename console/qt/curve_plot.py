@@ -28,7 +28,7 @@ class CurvePlot(QWidget):
         self._review: Review | None = None
         self._choice = QComboBox()
         self._choice.setObjectName(f"curve {number}")
-        self._choice.setMaximumWidth(Look.px(260))
+        self._choice.setFixedWidth(Look.px(190))
         self._choice.activated.connect(lambda i: self._draw(i))
         self._ends = label("", "quiet")
         self._plot = pg.PlotWidget()
@@ -105,10 +105,11 @@ class CurvePlot(QWidget):
             colour = getattr(Look.palette, side) if side else Look.palette.ink
             pale = pg.mkColor(colour)
             pale.setAlpha(50)
-            if np.isfinite(sigma).any():
-                low, high = (
-                    pg.PlotDataItem(review.t, values + k * 1.96 * sigma, pen=None) for k in (-1, 1)
-                )
+            known = np.isfinite(sigma) & np.isfinite(values)
+            if known.any():
+                # A band with a hole in it is not drawn at all.
+                t, middle, half = (x[known] for x in (review.t, values, 1.96 * sigma))
+                low, high = (pg.PlotDataItem(t, middle + k * half, pen=None) for k in (-1, 1))
                 plot.addItem(pg.FillBetweenItem(low, high, brush=pale))
             plot.plot(review.t, values, pen=pg.mkPen(colour, width=Look.px(2)), connect="finite")
         self._cursor = plot.addLine(x=0, pen=pg.mkPen(Look.palette.ink, width=Look.px(1)))

@@ -165,17 +165,31 @@ class NumberField(QLineEdit):
 
 
 class CheckLine(QWidget):
-    """One line of a checklist: what is checked with its sign, and below it how it stands."""
+    """One line of a checklist: what is checked with its sign, and below it how it stands.
 
-    def __init__(self, size: float, name: str) -> None:
+    Where something is to be done, a button leads to the page where it is done.
+    """
+
+    def __init__(self, size: float, name: str, go: Callable[[str], None]) -> None:
         super().__init__()
+        self._page = ""
+        self._go = button("", lambda: go(self._page), "plain", f"{name} go")
+        self._go.setVisible(False)
+        self._go.setFixedHeight(Look.px(24))
         self.head = MarkLabel(size)
         self.head.setObjectName(name)
         self._words = label("", "quiet", wrap=True)
         self._words.setContentsMargins(Look.px(22), 0, 0, 0)
-        self.setLayout(column(self.head, self._words, gap=0))
+        self.head.setMinimumHeight(Look.px(24))
+        head = row(self.head, self._go)
+        head.setStretch(0, 1)
+        self.setLayout(column(head, self._words, gap=0))
 
-    def show_check(self, mark: str, about: str, words: str) -> None:
-        """Show a state."""
+    def show_check(self, mark: str, about: str, words: str, page: str = "") -> None:
+        """Show a state, and the page where it is mended."""
+        self._page = page
+        self._go.setVisible(bool(page) and mark == "bad")
+        if page:
+            set_text(self._go, say("check.go", page=say(f"page.{page}")))
         self.head.show_mark(mark, about)
         set_text(self._words, words)

@@ -246,7 +246,8 @@ class ReviewPage(Page):
         if event is not None:
             kind = say(f"rev.{event.kind}")
             sigma = "" if np.isnan(event.sigma) else f" ± {1960 * event.sigma:.0f} ms"
-            text = f"{event.side} {kind}, {event.t:.3f} s{sigma} ({event.source})"
+            by_hand = say("rev.by.hand") if event.source == "operator" else ""
+            text = f"{event.side} {kind}, {event.t:.3f} s{sigma}{by_hand}"
         set_text(self._event, text)
         for widget in (self._move, self._leave_button):
             widget.setEnabled(event is not None)
