@@ -29,8 +29,10 @@ from console.demo_cell import DemoCell
 from console.demo_films import DemoSet
 from console.desk import Desk
 lab = Path(sys.argv[1])
-desk = Desk(lab, DemoCell(lab, DemoSet()))
-desk.begin_session("P999", "run", 3.0)
+cell = DemoCell(lab, DemoSet())
+cell.start()
+desk = Desk(lab, cell)
+desk.begin_session("P999", "run", 3.0, 1.75)
 def until(state, seconds=60.0):
     end = time.monotonic() + seconds
     while desk.run.look().state != state:
@@ -38,6 +40,11 @@ def until(state, seconds=60.0):
             raise SystemExit(f"never {state}: {desk.run.look()}")
         time.sleep(0.05)
 until("ready")
+desk.record("static")
+until("recording")
+until("ready", 60)
+time.sleep(2.5)
+cell.play("running")
 desk.record("trial")
 until("recording")
 print("recording", flush=True)
@@ -91,7 +98,6 @@ def main() -> None:
     given = parser.parse_args()
     cell = DemoCell(given.lab, DemoSet())
     cell.start()
-    cell.play("running")
     try:
         recording(given.lab, cell)
         processing(given.lab, cell)
@@ -100,6 +106,7 @@ def main() -> None:
 
 
 def recording(lab: Path, cell: DemoCell) -> None:
+    cell.play("standing")
     process = start(lab, "recording")
     time.sleep(3.0)
     kill(process)
@@ -108,17 +115,18 @@ def recording(lab: Path, cell: DemoCell) -> None:
     desk = Desk(lab, Lent(cell))
     session = next(s for s in desk.now.sessions if s.patient == "P999" and s.on_nodes)
     print(f"  back: {', '.join(session.on_nodes)} of P999 is shown as still on the nodes")
-    desk.begin_session("P999", "run", 3.0, session.folder)
+    desk.go_on(session.folder)
     wait("it is fetched", lambda: desk.run.look().state == "ready")
-    take = wait("it is there", lambda: [t for t in read(desk, session.folder) if t.lost])[0]
+    take = wait("it is there", lambda: moving(desk, session.folder, "lost"))[0]
     lost = sum(a for a, _ in take.lost.values())
     kept = sum(b for _, b in take.lost.values())
-    seconds = kept / 4 / cell.made.rate_hz
+    seconds = kept / cell.made.cameras / cell.made.rate_hz
     print(f"  fetched: {take.name} {take.state}, {kept} frames ({seconds:.1f} s), {lost} lost")
     desk.close()
 
 
 def processing(lab: Path, cell: DemoCell) -> None:
+    cell.play("standing")
     process = start(lab, "processing")
     kill(process)
     print("killed while processing")
@@ -127,16 +135,22 @@ def processing(lab: Path, cell: DemoCell) -> None:
     sessions = [s for s in desk.now.sessions if s.patient == "P999"]
     session = max(sessions, key=lambda s: s.folder.stat().st_mtime)
     print(f"  back: {', '.join(f'{t.name} {t.state}' for t in session.takes)}")
-    desk.begin_session("P999", "run", 3.0, session.folder)
+    desk.go_on(session.folder)
     wait("it is open", lambda: desk.run.look().state == "ready")
     wait("it is read", lambda: desk.session)
     desk.process_new()
     take = wait(
         "it is processed",
-        lambda: [t for t in read(desk, session.folder) if t.state in ("accepted", "refused")], 500,
+        lambda: [
+            t for t in moving(desk, session.folder) if t.state in ("accepted", "refused")
+        ], 500,
     )[0]  # fmt: skip
     print(f"  processed anew: {take.name} {take.state} {'; '.join(take.reasons[:1])}")
     desk.close()
+
+
+def moving(desk: Desk, folder: Path, having: str = "name"):
+    return [t for t in read(desk, folder) if t.kind == "trial" and getattr(t, having)]
 
 
 def read(desk: Desk, folder: Path):
@@ -157,8 +171,13 @@ class Lent:
     def play(self, scene: str) -> None:
         self.cell.play(scene)
 
-    def see(self, take: Path) -> None:
-        self.cell.see(take)
+    @property
+    def speed_m_s(self) -> float:
+        return self.cell.speed_m_s
+
+    @property
+    def preparing(self):
+        return self.cell.preparing
 
     def close(self) -> None:
         pass

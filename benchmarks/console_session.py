@@ -133,7 +133,8 @@ def calibrate(hand: Hand, seconds: float) -> None:
     hand.wait("it is being solved", lambda: text_of(hand, "next") == "Solving", 30)
     QTest.qWait(3000)
     hand.shoot("calibrate-solving")
-    hand.wait("it is solved", lambda: text_of(hand, "next") == "Calibrate anew", 600)
+    over = ("Go to Capture", "Calibrate anew")
+    hand.wait("it is solved", lambda: text_of(hand, "next") in over, 600)
     QTest.qWait(400)
     hand.shoot("calibrate-result")
     if not hand.says("Accepted"):
@@ -162,7 +163,7 @@ def ready_button(hand: Hand):
 
 
 def capture(hand: Hand, trials: int, seconds: float, short: bool) -> None:
-    hand.click("go capture")
+    hand.click("next" if text_of(hand, "next") == "Go to Capture" else "go capture")
     hand.wait("the list is green", lambda: checks_green(hand), 240)
     hand.shoot("capture-form")
     hand.click("patient")

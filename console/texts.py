@@ -106,6 +106,7 @@ TEXTS = {
     "cal.heading.-y": "up its rows",
     "cal.no.nodes": "No camera runs yet: a calibration needs all of them.",
     "cal.go.rig": "Go to Rig",
+    "cal.go.capture": "Go to Capture",
     "cal.figure.board": "A length of the board is right within",
     "cal.figure.patient": "A point at the patient is right within (95 %)",
     "cal.figure.pixels": "Held-out residual",

@@ -229,6 +229,8 @@ class CalibratePage(Page):
                 hint = f"{job.step}{left}"
         elif state == "failed":
             other = say("cal.again.board")
+        elif state == "solved" and self._is_accepted():
+            text, other = say("cal.go.capture"), say("cal.again")
         set_text(self._next, text)
         self._next.setEnabled(enabled)
         self._other.setVisible(bool(other))
@@ -299,6 +301,8 @@ class CalibratePage(Page):
         try:
             if self._state == "idle" and not self._grid.views:
                 self.go("rig")
+            elif self._state == "solved" and self._is_accepted():
+                self.go("capture")
             elif self._state in ("idle", "solved", "failed"):
                 self._end_watch()
                 unfinished = self._making is not None and self._making.rig is None
@@ -320,7 +324,14 @@ class CalibratePage(Page):
             self._watch.begin_anew()
         self.desk.record(kind)
 
+    def _is_accepted(self) -> bool:
+        rig = self._making.rig if self._making is not None else None
+        return rig is not None and rig.quality.accepted
+
     def _go_other(self) -> None:
+        if self._state == "solved":
+            self.desk.begin_calibration()
+            return
         if self._making is None:
             return
         if self._state == "solving":
