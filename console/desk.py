@@ -328,6 +328,12 @@ class Desk:
                 return found
         return jobs[-1] if jobs else None
 
+    def stop_solving(self, making: RigState) -> None:
+        """End the work on a calibration; what is recorded stays."""
+        for job in reversed(self.jobs.jobs):
+            if job.about == str(making.folder):
+                job.stop()
+
     def process(self, take: TakeState) -> Job:
         """Set the processing of a trial going."""
         self._queued.add(take.folder)

@@ -335,9 +335,7 @@ class CalibratePage(Page):
         if self._making is None:
             return
         if self._state == "solving":
-            job = self.desk.solving(self._making)
-            if job is not None:
-                job.stop()
+            self.desk.stop_solving(self._making)
             return
         if self.desk.run is None:
             self.desk.begin_calibration(self._making.folder)
