@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from calibration.floor import HEADINGS
+from calibration.thresholds import thresholds
 from console.calibrating import FLOOR
 from console.lab_folder import RIG_FILE
 from lab.atomic import write_atomically
@@ -18,7 +19,7 @@ from lab.errors import LabError
 
 LEVEL, INCLINE, PLUMB = "level", "incline", "plumb"
 PLUMB_FILE = "plumb.toml"
-USUAL_SIGMA_DEG = 0.1
+USUAL_SIGMA_DEG = float(thresholds()["gravity"]["sigma_deg"])
 _STEEPEST_DEG = 45.0
 Point = tuple[float, float]
 

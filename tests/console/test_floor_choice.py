@@ -13,7 +13,8 @@ LINES = {"cam01": ((812.0, 95.5), (818.5, 940.0)), "cam03": ((1033.0, 120.0), (1
 def test_what_a_calibration_takes_by_itself_needs_no_verb():
     assert UpChoice().usual
     assert not UpChoice(heading="-x").usual
-    assert not UpChoice(sigma_deg=0.3).usual
+    assert not UpChoice(sigma_deg=0.1).usual
+    assert UpChoice().sigma_deg == 0.2  # as gaitlab calibrate takes it by itself
 
 
 def test_each_choice_is_the_verb_of_the_command_line(tmp_path):
