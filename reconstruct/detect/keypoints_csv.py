@@ -48,7 +48,11 @@ def read_keypoints(
     _refuse(~np.isfinite(t), lines, where, "has no time")
     for column, values in (("x_px", x), ("y_px", y), ("score", score)):
         _refuse(np.isinf(values), lines, where, f"has an infinite {column}")
-    names, which = np.unique(np.array([n.strip() for n in cells["name"]]), return_inverse=True)
+    # Names are few: each is stripped and compared once.
+    given = dict.fromkeys(cells["name"])
+    names = np.unique(np.array([n.strip() for n in given]))
+    place = {n: int(np.searchsorted(names, n.strip())) for n in given}
+    which = np.array([place[n] for n in cells["name"]])
     _refuse(names[which] == "", lines, where, "has no name")
     times, frame = np.unique(t, return_inverse=True)
     order = np.argsort(frame * len(names) + which, kind="stable")
@@ -73,7 +77,11 @@ def read_keypoints(
 def _read_table(path: Path) -> tuple[list[int], dict[str, list[str]]]:
     """Return the line number of each row and the cells by column."""
     where = path.name
-    reader = csv.reader(read_lines(path))
+    lines = read_lines(path)
+    plain = _plain_table(lines)
+    if plain is not None:
+        return plain
+    reader = csv.reader(lines)
     try:
         header = [cell.strip() for cell in next(reader)]
         rows, numbers = [], []
@@ -103,10 +111,28 @@ def _read_table(path: Path) -> tuple[list[int], dict[str, list[str]]]:
     return numbers, {name: columns[header.index(name)] for name in COLUMNS}
 
 
+def _plain_table(lines: list[str]) -> tuple[list[int], dict[str, list[str]]] | None:
+    """Return the same at once for a table without blanks, quotes and damage; None otherwise."""
+    header = [cell.strip() for cell in lines[0].split(",")]
+    width, whole = len(header), ",".join(lines[1:])
+    if (
+        len(lines) < 2
+        or '"' in whole
+        or '"' in lines[0]
+        or any(line.count(",") != width - 1 for line in lines)
+        or not set(COLUMNS) <= set(header)
+    ):
+        return None
+    cells = whole.split(",")
+    columns = {name: cells[header.index(name) :: width] for name in COLUMNS}
+    return list(range(2, len(lines) + 1)), columns
+
+
 def _numbers(cells: list[str], lines: np.ndarray, where: str, column: str) -> FloatArray:
     """Return a column's numbers, NaN for blanks."""
     try:
-        return np.array([cell if cell.strip() else "nan" for cell in cells]).astype(np.float64)
+        filled = (cell if cell and not cell.isspace() else "nan" for cell in cells)
+        return np.fromiter(map(float, filled), np.float64, len(cells))
     except ValueError:
         # Found out which one, so that it can be named.
         return np.array(
