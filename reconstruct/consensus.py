@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numba import njit
@@ -89,7 +90,7 @@ def agree(
     """
     cameras, n = s.seen.shape
     middle = middle_of(s.cameras)
-    gates = chi2.isf(FALSE_ALARM / 10, np.arange(1, max(2 * cameras - 2, 2)))
+    gates = _gates(cameras)
     volume = np.array([*(inside_volume[0] - middle), inside_volume[1] ** 2])
     used, status = np.ascontiguousarray(s.seen.T), np.empty(n, np.uint8)
     xyz, cov = np.empty((n, 3)), np.empty((n, 6))
@@ -108,6 +109,12 @@ def agree(
     return Agreement(
         Estimate(xyz, cov), np.ascontiguousarray(used.T), status, figures[0], figures[1], figures[2]
     )
+
+
+@cache
+def _gates(cameras: int) -> FloatArray:
+    """Return the largest misfits of right views, by degrees of freedom from 1 on."""
+    return np.asarray(chi2.isf(FALSE_ALARM / 10, np.arange(1, max(2 * cameras - 2, 2))), np.float64)
 
 
 def withhold(agreement: Agreement, which: BoolArray, reason: int) -> Agreement:

@@ -194,16 +194,14 @@ def _decide(
     agreed = found.used[:, left] & found.used[:, right]
     solid = (found.used[:, left].sum(0) > _FEW_VIEWS) & (found.used[:, right].sum(0) > _FEW_VIEWS)
     agreed &= solid
-    for h in range(1, half):
-        tries = ask[~agreed[hypotheses[h]][:, ask].any(0)]
-        n = len(tries)
-        if not n:
-            continue
-        part = _crossed(s, left[tries], right[tries], hypotheses[h])
+    which, at = np.nonzero(hypotheses[1:half].astype(int) @ agreed[:, ask] == 0)
+    if len(at):
+        which, at, n = which + 1, ask[at], len(at)
+        part = _crossed(s, left[at], right[at], hypotheses[which].T)
         tried = agree(part, volume)
-        xyz[tries, h, 0], xyz[tries, h, 1] = tried.estimate.xyz[:n], tried.estimate.xyz[n:]
+        xyz[at, which, 0], xyz[at, which, 1] = tried.estimate.xyz[:n], tried.estimate.xyz[n:]
         price = _cost(part, tried, np.arange(2 * n))
-        cost[tries, h] = price[:n] + price[n:]
+        cost[at, which] = price[:n] + price[n:]
     xyz[:, half:], cost[:, half:] = xyz[:, :half, ::-1], cost[:, :half]
     cost += _COST_SWAP * np.minimum(hypotheses.sum(1), cameras)
     out = np.zeros((len(hypotheses), 2, cameras), bool)
@@ -289,12 +287,13 @@ def _without(
 def _crossed(
     s: Sightlines, left: NDArray[np.intp], right: NDArray[np.intp], swapped: NDArray[np.bool_]
 ) -> Sightlines:
-    """Return the pair's sightlines, left then right, exchanged in some cameras."""
+    """Return the pair's sightlines, n left ones then n right ones, exchanged where (C, n) says."""
     straight = s.select(np.concatenate([left, right]))
     turned = s.select(np.concatenate([right, left]))
+    where = np.concatenate([swapped, swapped], axis=1)
 
     def mixed(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-        return np.where(swapped.reshape(-1, *[1] * (a.ndim - 1)), b, a)
+        return np.where(where.reshape(*where.shape, *[1] * (a.ndim - 2)), b, a)
 
     return replace(
         straight,
