@@ -106,7 +106,7 @@ def linearise_view(
     return cost
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def linearise(
     turns: FloatArray,
     shifts: FloatArray,

@@ -220,7 +220,7 @@ def _move(turn: FloatArray, shift: FloatArray, step: FloatArray) -> None:
     shift[:] = moved
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def descend(
     cam_turn: FloatArray,
     cam_shift: FloatArray,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -185,10 +187,7 @@ def solve(
         LabError: When a camera's lens or its place cannot be determined.
     """
     corners_m = board.corners_m()
-    lenses = tuple(
-        calibrate_lens(name, sizes_px[name], views, corners_m, (models or {}).get(name))
-        for name, views in zip(sightings.names, sightings.views, strict=True)
-    )
+    lenses = _each_lens(sightings, sizes_px, corners_m, models or {})
     limits = thresholds()["lens"]
     uses = tuple(lens_use(lens, corners_m, **limits) for lens in lenses)
     sightings = _believed(sightings, lenses)
@@ -238,6 +237,21 @@ def solve(
             timed = solve_offsets(timed) if like is None else adjust_as(timed, like)
             return replace(solution, network=as_seen(timed), timed=timed)
     return solution
+
+
+def _each_lens(
+    sightings: Sightings,
+    sizes_px: Mapping[str, tuple[int, int]],
+    corners_m: FloatArray,
+    models: Mapping[str, str],
+) -> tuple[Lens, ...]:
+    """Calibrate every camera by itself, on all cores; each is the same on any number of them."""
+    with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, len(sightings.names)))) as pool:
+        waiting = [
+            pool.submit(calibrate_lens, name, sizes_px[name], views, corners_m, models.get(name))
+            for name, views in zip(sightings.names, sightings.views, strict=True)
+        ]
+        return tuple(one.result() for one in waiting)
 
 
 def as_seen(timed: TimedNetwork) -> Network:
