@@ -20,6 +20,9 @@ from calibration.lens import Lens, basis
 from lab.checks import FloatArray
 
 _SHAPES = 3
+# What is less is left: it moves nothing by as much as the corners' own noise does.
+_OF_NO_MATTER_MM, _OF_NO_MATTER = 0.2, 5e-4
+_NO_CHANCE = 6.0  # standard deviations
 _SMALLEST_PART = 1e-9
 
 
@@ -39,6 +42,32 @@ class BoardShape:
     bow_sigma_mm: tuple[float, float] = field(metadata={"unit": "mm"})
     stretch: float
     stretch_sigma: float
+
+    def plus(self, rest: BoardShape) -> BoardShape:
+        """Return the shape with what was found on top of it."""
+        bow = (self.bow_mm[0] + rest.bow_mm[0], self.bow_mm[1] + rest.bow_mm[1])
+        stretch = self.stretch + rest.stretch
+        return BoardShape(bow, rest.bow_sigma_mm, stretch, rest.stretch_sigma)
+
+    def surely(self) -> BoardShape:
+        """Return the shape without what may be chance, or is of no matter."""
+        bow = tuple(
+            b if abs(b) > max(_OF_NO_MATTER_MM, _NO_CHANCE * s) else 0.0
+            for b, s in zip(self.bow_mm, self.bow_sigma_mm, strict=True)
+        )
+        sure = abs(self.stretch) > max(_OF_NO_MATTER, _NO_CHANCE * self.stretch_sigma)
+        stretch = self.stretch if sure else 0.0
+        return BoardShape((bow[0], bow[1]), self.bow_sigma_mm, stretch, self.stretch_sigma)
+
+    @property
+    def flat(self) -> bool:
+        """Whether the board is as planned."""
+        return not any(self.bow_mm) and self.stretch == 0
+
+    def corners_m(self, plan_m: FloatArray) -> FloatArray:
+        """Return where corners (K, 3) m of the plan are on the board."""
+        by = np.array([1e-3 * self.bow_mm[0], 1e-3 * self.bow_mm[1], self.stretch])
+        return plan_m + np.tensordot(by, deformations(plan_m), axes=1)
 
 
 def deformations(corners_m: FloatArray) -> FloatArray:

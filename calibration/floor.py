@@ -20,6 +20,7 @@ from calibration.free_points import triangulate
 from calibration.plumb import PlumbLine, Up, carried, find_up, up_covariance
 from calibration.start import board_poses, shared_board_poses
 from calibration.views import Sightings, Views, usable_frames
+from lab.camera import Camera
 from lab.checks import FloatArray
 from lab.errors import LabError
 from lab.points import Keypoints2D
@@ -208,7 +209,7 @@ def place_floor(
         np.zeros((0, len(board.corner_names))),
     )
     views = tuple(still_view(keypoints[n], board) if n in keypoints else blank for n in rig.names)
-    network = _still_network(rig, views, board)
+    network = still_network(rig.cameras, views, board.corners_m())
     lab_from_board = Pose(network.rotations[0], network.translations[0])
     cov = _carried(rig, network)
     moved = replace(
@@ -218,7 +219,7 @@ def place_floor(
         ),
         cov=cov,
     )
-    figures = {**rig.quality.figures, **floor_figures(moved, views, board)}
+    figures = {**rig.quality.figures, **floor_figures(moved, views, board.corners_m())}
     moved = replace(moved, quality=replace(rig.quality, figures=figures))
     if plumb is None:
         return raise_to_lab(moved, how)
@@ -292,13 +293,12 @@ NO_FLOOR = (
 )
 
 
-def floor_figures(rig: Rig, views: tuple[Views, ...], board: Board) -> dict[str, float]:
-    """Return how the floor's corners fit, with the rig in the frame of the board on the floor.
+def floor_figures(rig: Rig, views: tuple[Views, ...], corners: FloatArray) -> dict[str, float]:
+    """Return how the floor's corners (K, 3) fit, with the rig in the frame of the board there.
 
     floor_rmse_px is the reprojection error of the rigid board, floor_plane_rms_mm how far the
     corners, triangulated one by one, lie from their own plane (NaN with one camera).
     """
-    corners = board.corners_m()
     xy = np.full((len(views), len(corners), 2), np.nan)
     for c, view in enumerate(views):
         if len(view):
@@ -319,19 +319,20 @@ def floor_figures(rig: Rig, views: tuple[Views, ...], board: Board) -> dict[str,
     }
 
 
-def _still_network(rig: Rig, views: tuple[Views, ...], board: Board) -> Network:
-    """Solve the pose of the board on the floor with the cameras held."""
+def still_network(
+    cameras: tuple[Camera, ...], views: tuple[Views, ...], corners: FloatArray
+) -> Network:
+    """Solve the pose of the board (its corners (K, 3)) on the floor with the cameras held."""
     if not any(len(v) for v in views):
         raise LabError(
             "no camera saw the board on the floor", where="floor", remedy="Record it again."
         )
-    corners = board.corners_m()
-    sightings = Sightings(rig.names, views, np.zeros(1))
-    poses = [board_poses(c, corners, v) for c, v in zip(rig.cameras, views, strict=True)]
-    rotations, translations = shared_board_poses(rig.cameras, sightings, poses, corners)
+    sightings = Sightings(tuple(c.name for c in cameras), views, np.zeros(1))
+    poses = [board_poses(c, corners, v) for c, v in zip(cameras, views, strict=True)]
+    rotations, translations = shared_board_poses(cameras, sightings, poses, corners)
     network = Network(
-        rig.cameras,
-        tuple(np.eye(len(c.intrinsics)) for c in rig.cameras),
+        cameras,
+        tuple(np.eye(len(c.intrinsics)) for c in cameras),
         rotations,
         translations,
         views,

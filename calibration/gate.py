@@ -210,9 +210,9 @@ def pelvis_reasons(figures: Mapping[str, float], limits: Mapping[str, float]) ->
 
 
 def shape_reasons(
-    shape: BoardShape | None, limits: Mapping[str, float]
+    shape: BoardShape | None, limits: Mapping[str, float], solved_for: bool = False
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return reasons and notes of a board that is not as planned."""
+    """Return reasons and notes of a board that is not as planned, its shape solved for or not."""
     if shape is None:
         return (), ()
     bows = list(zip(shape.bow_mm, shape.bow_sigma_mm, ("columns", "rows"), strict=True))
@@ -232,6 +232,14 @@ def shape_reasons(
             f"{'; '.join(said)}: glue the print on something flat and stiff, measure its square "
             "both ways, and record again",
         ), ()
+    if solved_for:
+        bent = [
+            f"by {bow:+.1f} ± {1.96 * sigma:.1f} mm along its {along}" for bow, sigma, along in bows
+        ]
+        return (), (
+            f"the board is bowed {', '.join(bent)} and stretched by {100 * stretch:+.2f} ± "
+            f"{196 * sigma:.2f} %, which is solved for",
+        )
     bow = max(bows, key=lambda one: abs(one[0]))
     if abs(bow[0]) > _OTHER_VIEWS * bow[1] and abs(bow[0]) > limits["board_bow_mm"] / 4:
         return (), (f"the board is bowed by {abs(bow[0]):.1f} ± {1.96 * bow[1]:.1f} mm",)

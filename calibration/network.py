@@ -166,6 +166,7 @@ def solve(
     still: frozenset[int] = frozenset(),
     like: TimedNetwork | None = None,
     shutter: Shutter = "auto",
+    corners_m: FloatArray | None = None,
 ) -> Solution:
     """Solve lenses, camera poses and board poses together.
 
@@ -182,11 +183,12 @@ def solve(
             views disagree by what a larger one has and the chosen has not, that one.
         like: A solution with time offsets whose offsets and variance components are to be taken.
         shutter: When the frames were taken.
+        corners_m: (K, 3) m where the board's corners really are; None stands for its plan.
 
     Raises:
         LabError: When a camera's lens or its place cannot be determined.
     """
-    corners_m = board.corners_m()
+    corners_m = board.corners_m() if corners_m is None else corners_m
     lenses = _each_lens(sightings, sizes_px, corners_m, models or {})
     limits = thresholds()["lens"]
     uses = tuple(lens_use(lens, corners_m, **limits) for lens in lenses)

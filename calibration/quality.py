@@ -68,12 +68,13 @@ def hold_out(
     models: Mapping[str, str],
     still: frozenset[int] = frozenset(),
     timed: TimedNetwork | None = None,
+    corners_m: FloatArray | None = None,
 ) -> HeldOut:
     """Calibrate on every other shared board pose and judge on those between.
 
     Poses that one camera alone saw, and still ones, stay with the half that calibrates: they
     cannot be judged. With time offsets (of the whole recording, in `timed`) the corners of the
-    judged poses are moved along their tracks to one instant each.
+    judged poses are moved along their tracks to one instant each. `corners_m` is as in `solve`.
 
     Raises:
         LabError: When the half that calibrates cannot be solved.
@@ -86,16 +87,16 @@ def hold_out(
     kept = frozenset(int(number[pose]) for pose in still)
     shutter: Shutter = "auto" if timed is not None else "common"
     half = sightings.only_poses(~judged)
-    solution = solve(half, sizes_px, board, models, kept, timed, shutter)
+    corners = board.corners_m() if corners_m is None else corners_m
+    solution = solve(half, sizes_px, board, models, kept, timed, shutter, corners)
     seen = sightings.only_poses(judged)
     if timed is not None:
         seen = at_one_instant(seen, sightings, timed, sizes_px)
-    return judge(solution, seen, board)
+    return judge(solution, seen, corners)
 
 
-def judge(solution: Solution, sightings: Sightings, board: Board) -> HeldOut:
-    """Triangulate every corner of the sightings as a free point and compare with the board."""
-    corners = board.corners_m()
+def judge(solution: Solution, sightings: Sightings, corners: FloatArray) -> HeldOut:
+    """Triangulate every corner as a free point and compare with where it is on the board (K, 3)."""
     cameras, poses = solution.network.cameras, len(sightings.t)
     xy = np.full((len(cameras), poses, len(corners), 2), np.nan)
     for c, views in enumerate(sightings.views):
@@ -163,6 +164,7 @@ def assess(
     board: Board,
     starts: Starts | None = None,
     scales: Sequence[ScaleCheck] = (),
+    shape: BoardShape | None = None,
 ) -> RigQuality:
     """Gather the figures of a calibration and pass it through the gate.
 
@@ -175,10 +177,12 @@ def assess(
         board: The board.
         starts: What came of further starts; None where none was tried.
         scales: What second known lengths say.
+        shape: Of the board, where it was solved for; None measures it here.
     """
     limits = thresholds()
     network = solution.network
-    shape = board_shape(network, solution.lenses)
+    solved_for = shape is not None
+    shape = shape or board_shape(network, solution.lenses)
     cameras = _camera_figures(solution, held_out, lens_change)
     squared = np.concatenate(
         [
@@ -211,7 +215,7 @@ def assess(
     reasons = rig_reasons(figures, limits["refuse"], longest)
     reasons += step_reasons(solution.step, limits["refuse"])
     reasons += start_reasons(starts, limits["refuse"])
-    shape_refusals, shape_notes = shape_reasons(shape, limits["refuse"])
+    shape_refusals, shape_notes = shape_reasons(shape, limits["refuse"], solved_for)
     reasons += shape_refusals
     scale_refusals, scale_notes = scale_reasons(scales, limits["refuse"])
     reasons += scale_refusals

@@ -9,9 +9,11 @@ from math import radians
 
 import numpy as np
 
+from calibration.bent_board import solve_with_shape
 from calibration.board import Board
 from calibration.evidence import board_views
 from calibration.floor import NO_FLOOR, floor_figures, level_of, raise_to_lab, still_view
+from calibration.floor_misfit import floor_misfit
 from calibration.gate import pelvis_reasons
 from calibration.known_length import (
     RULE_SIGMA_M,
@@ -101,13 +103,22 @@ def calibrate(
     sightings = group_views(observations, board, tolerance)
     change = _lens_changes(sightings, sizes_px, board, lens_from or {})
     sightings = _with_lens_views(sightings, board, lens_from or {})
-    still = frozenset[int]()
+    still, misfit = frozenset[int](), ""
     floor_views: tuple[Views, ...] = ()
     if floor is not None:
         floor_views = _floor_views(sightings.names, floor, board)
+        misfit = floor_misfit(solve(sightings, sizes_px, board, shutter="common"), floor_views)
+    if misfit:  # it would bend the rig, and the lab frame would be anywhere
+        floor = None
+    if floor is not None:
         still = frozenset({len(sightings.t)})
         sightings = _with_pose(sightings, floor_views)
-    solution = solve(sightings, sizes_px, board, still=still, shutter=shutter)
+    solution, shape = solve_with_shape(
+        lambda corners_m: solve(
+            sightings, sizes_px, board, still=still, shutter=shutter, corners_m=corners_m
+        ),
+        board.corners_m(),
+    )
 
     report(1, len(_STEPS), _STEPS[1])
     starts = try_starts(solution, limits["refuse"]["spread_over_starts_mm"])
@@ -116,7 +127,10 @@ def calibrate(
     models = {name: lens.model for name, lens in zip(sightings.names, solution.lenses, strict=True)}
     held_out: HeldOut | None
     try:
-        held_out = hold_out(solution.sightings, sizes_px, board, models, still, solution.timed)
+        held_out = hold_out(
+            solution.sightings, sizes_px, board, models, still, solution.timed,
+            solution.network.corners_m,
+        )  # fmt: skip
     except LabError:
         held_out = None
 
@@ -130,8 +144,11 @@ def calibrate(
     if on_views is not None:
         on_views(board_views(solution))
     rig = _rig_of(solution, board)
-    figures = floor_figures(rig, floor_views, board) if floor is not None else {}
-    quality = assess(solution, held_out, figures, change, board, starts, scales)
+    corners = solution.network.corners_m
+    figures = floor_figures(rig, floor_views, corners) if floor is not None else {}
+    quality = assess(solution, held_out, figures, change, board, starts, scales, shape)
+    if misfit:
+        quality = replace(quality, accepted=False, reasons=(misfit, *quality.reasons))
     if floor is None:
         quality = replace(quality, reasons=(*quality.reasons, NO_FLOOR))
         rig = replace(rig, quality=quality)
@@ -237,7 +254,7 @@ def _second_scale(
         sizes = {camera.name: camera.size_px for camera in solution.network.cameras}
         seen = at_one_instant(seen, seen, solution.timed, sizes)
     sigma = RULE_SIGMA_M / float(np.ptp(board.corners_m(), axis=0).max())
-    return scale_of_board(judge(solution, seen, board).points, board, sigma)
+    return scale_of_board(judge(solution, seen, board.corners_m()).points, board, sigma)
 
 
 def _with_lens_views(
