@@ -14,6 +14,7 @@ from calibration.steadiness import Step
 _NO_CHANCE = 4.0  # standard deviations
 # The same lens by other views: what bends the one and not the other is no corner noise.
 _OTHER_VIEWS = 6.0
+_LENS_CHANCE = 4.5  # the same lens by views of the same kind
 
 
 def rig_reasons(
@@ -80,7 +81,7 @@ def camera_reasons(
             f"{limits['camera_position_mm']:.0f} mm are needed"
         )
     change, sigma = own.get("lens_change", 1.0), own.get("lens_change_sigma", 0.0)
-    if abs(change - 1) > max(limits["lens_change"], _OTHER_VIEWS * sigma):
+    if abs(change - 1) > max(limits["lens_change"], _LENS_CHANCE * sigma):
         reasons.append(
             f"{name}: its focal length is {100 * (change - 1):+.1f} ± {196 * sigma:.1f} % "
             "different in the lens recording: was the lens turned, or are two cameras exchanged?"

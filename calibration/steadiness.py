@@ -34,6 +34,7 @@ _ALARM = 1e-5
 _MOST_INSTANTS = 100
 _FEWEST = 5  # views on either side
 _COLUMNS = 7  # pose and focal length
+_COARSE = 9  # instants, evenly spread, where a large change is looked for first
 _REACHES = (12, 6, 3, 2, 1)  # views, by which the instant is looked for
 _WELL = 0.01  # of the disagreement, below which the instant need not be looked for further
 # A step explains cameras that seem out of time when this much of their disagreement goes with it.
@@ -91,7 +92,9 @@ def find_step(network: Network) -> Step | None:
         p_value = float(np.exp(min(chance + np.log(trials), 0.0)))
         if p_value >= _ALARM:
             break
-        step = _solved(plain, c, t, p_value, total - freedom)
+        # Not from the plain solution: what does not fit may have bent it far off.
+        start = replace(network, jitter=(0.0, 0.0))
+        step = _solved(start, c, t, p_value, total - freedom)
         if step is not None and (best is None or step.left < best.left):
             best = step
     if best is None or (total > _AGREE * freedom and not best.explains):
@@ -154,7 +157,16 @@ def _solved(network: Network, c: int, t: float, p_value: float, excess: float) -
     times = np.sort(network.views[c].t[np.isfinite(network.views[c].t)])
     at = int(np.searchsorted(times, t))
     tried: dict[int, tuple[float, Network] | None] = {}
+    # The score's instant is that of small changes; a large one is looked for everywhere first.
+    for part in np.linspace(0, 1, _COARSE + 2)[1:-1]:
+        place = int(part * len(times))
+        if _FEWEST <= place <= len(times) - _FEWEST:
+            tried[place] = _refitted(_split(network, c, float(times[place])))
+    rough = {place: end[0] for place, end in tried.items() if end is not None}
     for reach in _REACHES:
+        if rough:
+            at = min(rough, key=lambda place: (rough[place], place))
+            rough = {}
         for place in (at, at - reach, at + reach):
             if place not in tried and _FEWEST <= place <= len(times) - _FEWEST:
                 tried[place] = _refitted(_split(network, c, float(times[place])))

@@ -10,6 +10,8 @@ import pytest
 from calibration.board import Board
 from calibration.board_shape import board_shape, deformations
 from calibration.bundle import adjust, covariance
+from calibration.floor import still_view
+from calibration.floor_misfit import floor_misfit
 from calibration.gate import notes_of, scale_reasons, shape_reasons, start_reasons, step_reasons
 from calibration.known_length import KnownLength, scale_of
 from calibration.lens import basis
@@ -226,3 +228,42 @@ def test_cameras_lack_a_common_shutter_only_where_a_time_is_surely_off(offset_s,
     }
     (note,) = notes_of(figures, cameras, {"asynchrony": 2.0, "coverage": 0.4})
     assert said in note
+
+
+def test_a_hard_knock_is_found_where_the_plain_solution_is_bent_far_off(good):
+    room, poses, seen, sizes = good
+    delta = np.zeros(15)
+    delta[:6] = [0.008, -0.009, 0.004, 0.02, -0.02, 0.01]
+    moved = room.cameras[1].perturbed(delta)
+    later = film([moved], T, poses, 4)[moved.name]
+    xy = np.where((T < 22)[:, None, None], seen[moved.name].xy_px, later.xy_px)
+    knocked = {**seen, moved.name: replace(later, xy_px=xy)}
+    solution = solve(group_views(knocked, BOARD), sizes, BOARD)
+    assert solution.step is not None
+    assert solution.step.camera == "cam02"
+    assert abs(solution.step.t - 22) < 1.5
+    assert solution.timed is None
+
+
+def test_two_cameras_exchanged_on_the_floor_are_named(good):
+    room, _, seen, sizes = good
+    lying = film(room.cameras, np.arange(5) / 5, [floor_pose(BOARD.size_m)] * 5, 3)
+    moving = solve(group_views(seen, BOARD), sizes, BOARD, shutter="common")
+
+    def misfit(floor):
+        views = tuple(still_view(floor[n], BOARD) for n in room.names)
+        return floor_misfit(moving, views)
+
+    assert misfit(lying) == ""
+    a, b = lying["cam01"], lying["cam03"]
+    swapped = lying | {"cam01": replace(b, camera="cam01"), "cam03": replace(a, camera="cam03")}
+    assert misfit(swapped).startswith("cam01 and cam03 are exchanged in the floor recording")
+    # A camera that moved since is something else.
+    moved = {
+        **lying,
+        "cam02": replace(lying["cam02"], xy_px=lying["cam02"].xy_px + np.array([40.0, -25.0])),
+    }
+    assert "does not fit the rig" in misfit(moved)
+    rig = calibrate(seen, sizes, BOARD, floor=swapped)
+    assert not rig.quality.accepted
+    assert "are exchanged in the floor recording" in rig.quality.reasons[0]
