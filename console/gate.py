@@ -14,6 +14,8 @@ _MAX_MISSING = 0.5
 _MAX_REJECTED = 0.35
 # A camera that was knocked may change an angle by no more than this.
 _MAX_TURN_EFFECT_DEG = 0.5
+# Of the variance of keypoints' noise that lasts over frames: more is said.
+_LASTING_NOTE = 0.2
 _TURNED, _TURN_EFFECT = "camera_turned_", "camera_turned_effect_deg"
 
 
@@ -64,6 +66,13 @@ def judge_trial(
         notes.append(
             "left was taken for right and exchanged back: "
             + ", ".join(f"{count} keypoints of {name}" for name, count in exchanged.items())
+        )
+    lasting = quality.get("noise_lasting_share", 0.0)
+    if lasting > _LASTING_NOTE:
+        notes.append(
+            f"what the keypoints get wrong lasts over frames ({lasting:.0%} of its variance): the "
+            "intervals are wider for it as far as the cameras contradict each other; what all of "
+            "them get wrong together is in none"
         )
     sanity = check_frame(points, treadmill=treadmill)
     refusals.extend(sanity.refusals)

@@ -244,10 +244,9 @@ def _sure(trial: Trial, measures: list[Measure]) -> str:
         if calibration_known(trial)
         else f"It is an {WITHOUT_CALIBRATION}: how well the cameras were calibrated is not known."
     )
-    # Joints found in pictures by a network are off alike over many frames, which no covariance of
-    # single frames shows.
+    # What all cameras get wrong of a joint together leaves no residual to know it by.
     lasting = (
-        " What is alike wrong in many frames of the joints found in the pictures is not in it."
+        " What all cameras get wrong alike of the joints found in the pictures is not in it."
         if trial.keypoints and not landmarks
         else ""
     )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import lfilter
 
+from analysis.walk import WalkAnalysis
 from console.draws import draw_errors
-from lab.points import Keypoints2D
+from console.gate import judge_trial
+from lab.gait import Curves
+from lab.points import Keypoints2D, Points3D
 from reconstruct.associate import align
 from reconstruct.persistence import find_persistence
 from reconstruct.triangulate import triangulate
@@ -50,3 +53,14 @@ def test_the_mean_over_a_second_is_as_far_off_as_the_draws_say():
     # 240 values, of which a third are independent at least.
     assert 0.8 < np.sqrt((z**2).mean()) < 1.25
     assert np.sqrt(((error / blind) ** 2).mean()) > 3
+
+
+def test_noise_that_lasts_is_noted():
+    none = np.empty((0, 0))
+    analysis = WalkAnalysis(Curves((), np.empty(0), none, none), (), (), (), {}, (), (), {})
+    xyz = np.zeros((0, 1, 3))
+    points = Points3D(("nose",), np.empty(0), xyz, np.zeros((0, 1, 3, 3)))
+    for share, said in ((0.05, False), (0.6, True)):
+        accepted, reasons = judge_trial(None, points, analysis, {"noise_lasting_share": share})
+        assert accepted
+        assert any("lasts over frames (60% of its variance)" in r for r in reasons) == said

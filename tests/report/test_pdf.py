@@ -193,7 +193,7 @@ def test_a_note_in_a_refused_trial_is_no_cause(make_trial, read):
 
 
 def test_what_lasts_over_frames_is_said_to_be_no_part_of_an_interval(make_trial, read):
-    said = "alike wrong in many frames"
+    said = "all cameras get wrong alike"
     assert said in " ".join(page_texts(read(make_trial()))[0].split())
     plates = make_trial(quality={"landmark_sigma_most_mm": 1.0})
     assert said not in " ".join(page_texts(read(plates))[0].split())
