@@ -6,8 +6,9 @@ magnitudes; of 100 good rigs at least 95 are accepted. Corners are simulated (0.
 calibration is the production one: four cameras on a ring of 3 m, a board of 0.7 x 0.5 m waved for
 40 s at 5 frames a second, and lying on the floor.
 
-A control counts as detected where the calibration is refused, or, a camera being out of time, where
-its offset is said and solved for. "named" are those where the right camera is named.
+A control counts as detected where the calibration is refused, or where what is wrong is said and
+solved for: a camera's time offset, a bowed board. "named" are those where the right camera (or
+exchange, or board) is named.
 
 Run: python benchmarks/calibration_controls.py [--good 100] [--seeds 10] [--only KIND ...]
 """
@@ -224,6 +225,7 @@ def control(name: str, seeds: int) -> None:
                 detected = detected or any("do not share a shutter" in s for s in said)
                 named += off < max(3 * own.get("time_offset_sigma_s", 0.0), 1e-3)
             else:
+                detected = detected or any("which is solved for" in s for s in said)
                 named += any(who in s for s in said)
             found += detected
             words = said[0] if detected and said and not words else words
