@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from calibration import compiled_adjust
-from calibration.compiled import PARAMETERS, linearise
+from calibration.compiled import PARAMETERS, linearise, residuals
 from calibration.views import Views
 from lab.camera import Camera
 from lab.checks import FloatArray
@@ -308,6 +308,19 @@ def relative_covariances(network: Network, camera: int) -> FloatArray:
         cross, board = np.where(fixed, 0.0, cross), np.where(fixed, 0.0, board)
     mixed = cross @ by_board.T
     return own + mixed + np.swapaxes(mixed, 1, 2) + by_board @ board @ by_board.T
+
+
+def residuals_px(network: Network, camera: int) -> FloatArray:
+    """Return the residuals (V, K, 2) px of one camera's views: observed minus predicted."""
+    views, lens = network.views[camera], network.cameras[camera]
+    if lens.model != "brown5":
+        return view_normals(network, camera).residuals_px
+    rotation = lens.cam_from_lab.rotation @ network.rotations[views.pose]
+    shift = lens.cam_from_lab.transform(network.translations[views.pose])
+    result = np.empty(views.xy_px.shape)
+    corners = np.ascontiguousarray(network.corners_m)
+    residuals(rotation, shift, lens.intrinsics, corners, views.xy_px, result)
+    return result
 
 
 def view_normals(network: Network, camera: int) -> ViewNormals:

@@ -107,6 +107,36 @@ def linearise_view(
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
+def residuals(
+    turns: FloatArray,
+    shifts: FloatArray,
+    lens: FloatArray,
+    corners: FloatArray,
+    xy: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Write observed minus predicted px (V, K, 2) of the views of one lens; NaN where behind."""
+    fx, fy, cx, cy, k1, k2, p1, p2, k3 = lens
+    for v in range(len(turns)):
+        turn, shift = turns[v], shifts[v]
+        for k in range(len(corners)):
+            a, b, c = corners[k]
+            x = turn[0, 0] * a + turn[0, 1] * b + turn[0, 2] * c + shift[0]
+            y = turn[1, 0] * a + turn[1, 1] * b + turn[1, 2] * c + shift[1]
+            z = turn[2, 0] * a + turn[2, 1] * b + turn[2, 2] * c + shift[2]
+            if not z > 0:
+                out[v, k] = np.nan
+                continue
+            x, y = x / z, y / z
+            r2 = x * x + y * y
+            radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+            bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+            bent_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+            out[v, k, 0] = xy[v, k, 0] - (fx * bent_x + cx)
+            out[v, k, 1] = xy[v, k, 1] - (fy * bent_y + cy)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
 def linearise(
     turns: FloatArray,
     shifts: FloatArray,

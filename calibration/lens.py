@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.bundle import ROUGHLY, Network, adjust, covariance, view_normals
-from calibration.start import board_poses, focal_length, homographies
+from calibration.bundle import ROUGHLY, Network, adjust, covariance, residuals_px
+from calibration.start import focal_length, homographies, poses_of
 from calibration.views import Views
 from lab.camera import Camera
 from lab.checks import FloatArray
@@ -224,7 +224,9 @@ def _start(name: str, size_px: tuple[int, int], views: Views, corners_m: FloatAr
     best: tuple[float, Network] | None = None
     for guess in guesses:
         camera = plain_camera(name, size_px, guess)
-        rotations, translations = board_poses(camera, corners_m, views)
+        # Without distortion the homographies of the pixels are those of the lines of sight.
+        sight = np.linalg.inv(camera.matrix) @ plane
+        rotations, translations = poses_of(sight, corners_m)
         network = Network(
             (camera,),
             (np.zeros((9, 0)),),
@@ -252,8 +254,7 @@ def _start(name: str, size_px: tuple[int, int], views: Views, corners_m: FloatAr
 def _norms(network: Network) -> FloatArray:
     """Return the length (V, K) px of each residual, scaled by its weight; NaN where not in use."""
     views = network.views[0]
-    residual = view_normals(network, 0).residuals_px
-    length = np.linalg.norm(residual, axis=-1) * np.sqrt(views.weight)
+    length = np.linalg.norm(residuals_px(network, 0), axis=-1) * np.sqrt(views.weight)
     return np.where(views.weight > 0, length, np.nan)
 
 

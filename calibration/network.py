@@ -19,8 +19,8 @@ from calibration.bundle import (
     adjoint,
     adjust,
     covariance,
+    residuals_px,
     to_rig_parameters,
-    view_normals,
     with_lenses,
 )
 from calibration.continuous import (
@@ -321,7 +321,7 @@ def _believed(sightings: Sightings, lenses: tuple[Lens, ...]) -> Sightings:
 def _lengths(network: Network, camera: int) -> FloatArray:
     """Return residuals (V, K) in standard deviations of the corner noise; NaN where not in use."""
     views = network.views[camera]
-    length = np.linalg.norm(view_normals(network, camera).residuals_px, axis=-1)
+    length = np.linalg.norm(residuals_px(network, camera), axis=-1)
     length = length * np.sqrt(views.weight) / network.sigma_px[camera]
     return np.where(views.weight > 0, length, np.nan)
 

@@ -89,7 +89,11 @@ def board_poses(
     """Return cam_from_board of each view: (V, 3, 3) and (V, 3) m, from homographies."""
     xy, converged = camera.normalised(views.xy_px)
     usable = np.where(converged, views.weight, 0.0)
-    h = homographies(corners_m, xy, usable)
+    return poses_of(homographies(corners_m, xy, usable), corners_m)
+
+
+def poses_of(h: FloatArray, corners_m: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return cam_from_board (V, 3, 3) and (V, 3) m of homographies to the lines of sight."""
     length = np.linalg.norm(h[:, :, :2], axis=1).mean(1)
     centre = corners_m.mean(0)
     depth = h[:, 2, 0] * centre[0] + h[:, 2, 1] * centre[1] + h[:, 2, 2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calibration import bundle
-from calibration.bundle import adjust, covariance, normal_equations, view_normals
+from calibration.bundle import adjust, covariance, normal_equations, residuals_px, view_normals
 from calibration.lens import LENSES, basis
 from calibration.network import solve
 from lab.errors import LabError
@@ -170,3 +170,19 @@ def test_the_predicted_covariance_is_the_scatter_of_repeated_runs():
     known = values > 1e-9 * values[-1]  # fx and fy move together
     whitened = (scaled @ vectors[:, known]) ** 2 / values[known]
     assert whitened.mean() == pytest.approx(1, abs=0.05)
+
+
+def test_residuals_are_those_of_the_cameras_and_missing_behind_them():
+    rng = np.random.default_rng(2)
+    shown = scene(ring(2), board_poses(6, rng))
+    network = shown.network(shown.noisy(0.3, rng), 0.3, basis("f cx cy k1"))
+    # One board stands behind a camera.
+    behind = network.translations.copy()
+    behind[0] += 20 * (network.cameras[0].centre - behind[0])
+    network = replace(network, translations=behind)
+    for c, (camera, views) in enumerate(zip(network.cameras, network.views, strict=True)):
+        turns, shifts = network.rotations[views.pose], network.translations[views.pose]
+        points = network.corners_m @ np.swapaxes(turns, 1, 2) + shifts[:, None]
+        expected = views.xy_px - camera.project(points)
+        np.testing.assert_allclose(residuals_px(network, c), expected, atol=1e-9)
+    assert np.isnan(residuals_px(network, 0)).any()
