@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class RigState:
         rig: None before it is solved.
         age_days: Since it was solved; NaN before.
         fault: Why its file cannot be read.
+        solved_s: When its file was written, s since the epoch; 0 where there is none.
     """
 
     folder: Path
@@ -57,6 +59,7 @@ class RigState:
     rig: Rig | None
     age_days: float
     fault: str = ""
+    solved_s: float = 0.0
 
     @property
     def path(self) -> Path:
@@ -89,11 +92,18 @@ def rig_state(folder: Path) -> RigState:
     path = folder / RIG_FILE
     if not path.is_file():
         return RigState(folder, moved, lying, None, float("nan"))
+    found = path.stat()
     try:
-        rig = load_rig(path)
+        rig = _load(path, found.st_mtime_ns, found.st_size)
     except FileError as error:
         return RigState(folder, moved, lying, None, float("nan"), str(error))
-    return RigState(folder, moved, lying, rig, _age_days(rig, path))
+    return RigState(folder, moved, lying, rig, _age_days(rig, path), solved_s=found.st_mtime)
+
+
+@lru_cache(maxsize=32)
+def _load(path: Path, mtime_ns: int, size: int) -> Rig:
+    """Read a rig; of one that is the same file still, nothing is read again."""
+    return load_rig(path)
 
 
 def rig_in_use(lab: Path) -> RigState | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -80,17 +81,19 @@ def _unmoved(state: RigState | None, sessions: Sequence[SessionState]) -> Check:
     """Say what the newest processed trial of this rig found."""
     if state is None or state.rig is None:
         return Check("Cameras in place", UNKNOWN, "Not known without a rig.", "calibrate")
+    # As written, not as the disk has it: this is asked some times a second.
+    rig = os.path.normpath(state.path)
     trials = [
         take
         for session in sessions
         for take in session.takes
         if take.settings is not None
         and take.state in ("accepted", "refused")
-        and (take.folder / take.settings.trial.rig).resolve() == state.path.resolve()
+        and os.path.normpath(take.folder / take.settings.trial.rig) == rig
     ]
     if not trials:
         return Check("Cameras in place", GOOD, "As calibrated; no trial since to tell otherwise.")
-    last = max(trials, key=lambda t: t.record.stat().st_mtime)
+    last = max(trials, key=lambda t: t.processed_s)
     moved = [r for r in last.reasons if "has turned by" in r]
     if moved and last.state == "refused":
         return Check("Cameras in place", BAD, f"{moved[0]}.".replace("..", "."), "calibrate")

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ RIG_FILE = "calibration.h5"
 # Written by capture/session.py and capture/landing.py, which are long to import.
 JOURNAL, SYNC = "session.jsonl", "sync.json"
 LEFT_OUT = "left-out.txt"
+_TAKE_FILES = (TRIAL_FILE, SYNC, RECORD, REPORT, LEFT_OUT)
 
 
 class LabSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,6 +106,8 @@ class TakeState:
         figures: Of the recording, by name with unit suffix.
         lost: Frames lost, of how many; by camera.
         settings: None where trial.toml cannot be read.
+        processed_s: When trial.h5 was written, s since the epoch; 0 where there is none.
+        reported: Whether report.pdf is there.
     """
 
     folder: Path
@@ -114,6 +117,8 @@ class TakeState:
     figures: dict[str, float] = field(default_factory=dict)
     lost: dict[str, tuple[int, int]] = field(default_factory=dict)
     settings: TrialSettings | None = None
+    processed_s: float = 0.0
+    reported: bool = False
 
     @property
     def name(self) -> str:
@@ -154,6 +159,41 @@ class SessionState:
 
 def take_state(folder: Path) -> TakeState:
     """Say how a take stands, from its files."""
+    record = folder / RECORD
+    return replace(
+        _take_state(folder),
+        processed_s=record.stat().st_mtime if record.is_file() else 0.0,
+        reported=(folder / REPORT).is_file(),
+    )
+
+
+class TakeReader:
+    """Says how takes stand, and reads again only what has changed since it was last read.
+
+    A take is what its files are: as long as their sizes and times are the same, so is its state.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[object, TakeState]] = {}
+
+    def __call__(self, folder: Path) -> TakeState:
+        """Return how a take stands."""
+        sign = tuple(_sign(folder / name) for name in _TAKE_FILES)
+        known = self._known.get(folder)
+        if known is None or known[0] != sign:
+            known = self._known[folder] = (sign, take_state(folder))
+        return known[1]
+
+
+def _sign(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _take_state(folder: Path) -> TakeState:
     figures, lost, unfit = _read_sync(folder)
     try:
         settings = read_settings(folder)[0]
@@ -174,9 +214,11 @@ def take_state(folder: Path) -> TakeState:
     return TakeState(folder, kind, "unfit" if unfit else "recorded", unfit, figures, lost, settings)
 
 
-def session_state(folder: Path) -> SessionState | None:
+def session_state(
+    folder: Path, read: Callable[[Path], TakeState] = take_state
+) -> SessionState | None:
     """Say how a session stands; None where the folder holds no take and no journal."""
-    takes = [take_state(f.parent) for f in sorted(folder.glob(f"*/{TRIAL_FILE}"))]
+    takes = [read(f.parent) for f in sorted(folder.glob(f"*/{TRIAL_FILE}"))]
     takes.sort(key=lambda t: (t.settings.trial.recorded if t.settings else "", t.name))
     waiting = tuple(_on_nodes(folder))
     if not takes and not waiting and not (folder / JOURNAL).is_file():
@@ -203,11 +245,18 @@ def take_in(take: Path) -> None:
     (take / LEFT_OUT).unlink(missing_ok=True)
 
 
-def find_sessions(lab: Path) -> Iterator[SessionState]:
-    """Find every session of the lab, the newest first within a patient."""
+def find_sessions(
+    lab: Path, read: Callable[[Path], TakeState] = take_state
+) -> Iterator[SessionState]:
+    """Find every session of the lab, the newest first within a patient.
+
+    Args:
+        lab: Its folder.
+        read: Says how a take stands; a `TakeReader` where it is asked again and again.
+    """
     for patient in sorted(_folders(lab / SESSIONS)):
         for folder in sorted(_folders(patient), reverse=True):
-            state = session_state(folder)
+            state = session_state(folder, read)
             if state is not None:
                 yield state
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from console.calibrating import RigState, rig_in_use, rig_state
-from console.lab_folder import RIGS, SessionState, find_sessions
+from console.lab_folder import (
+    RIGS,
+    SessionState,
+    TakeReader,
+    TakeState,
+    find_sessions,
+    take_state,
+)
 from lab.errors import LabError
 
 _EVERY_S = 1.0
@@ -38,8 +46,8 @@ class LabWatch:
     """See the module."""
 
     def __init__(self, lab: Path) -> None:
-        self._lab = lab
-        self._now = read_now(lab)
+        self._lab, self._read = lab, TakeReader()
+        self._now = read_now(lab, self._read)
         self._ending, self._again = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="lab watch", daemon=True)
         self._thread.start()
@@ -62,15 +70,15 @@ class LabWatch:
         while not self._ending.is_set():
             self._again.wait(_EVERY_S)
             self._again.clear()
-            self._now = read_now(self._lab)
+            self._now = read_now(self._lab, self._read)
 
 
-def read_now(lab: Path) -> LabNow:
+def read_now(lab: Path, read: Callable[[Path], TakeState] = take_state) -> LabNow:
     """Read the folder once."""
     try:
         rigs = sorted((f for f in (lab / RIGS).glob("*") if f.is_dir()), key=_changed)
         making = rig_state(rigs[-1]) if rigs else None
-        return LabNow(tuple(find_sessions(lab)), rig_in_use(lab), making)
+        return LabNow(tuple(find_sessions(lab, read)), rig_in_use(lab), making)
     except (OSError, LabError) as error:
         return LabNow(fault=str(error))
 

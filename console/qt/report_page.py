@@ -107,9 +107,7 @@ class ReportPage(Page):
         """List sessions and trials, and show how work goes."""
         sessions = [s for s in now.sessions if _trials(s)]
         known = tuple(
-            (s.folder, t.folder, t.state, t.record.stat().st_mtime)
-            for s in sessions
-            for t in _trials(s)
+            (s.folder, t.folder, t.state, t.processed_s) for s in sessions for t in _trials(s)
         )
         if known != self._known:
             self._known = known
@@ -198,7 +196,7 @@ class ReportPage(Page):
         self._state.show_mark(
             GOOD if accepted else BAD, "accepted" if accepted else f"refused: {take.reasons[0]}"
         )
-        key = (take.folder, take.record.stat().st_mtime, self._before.currentData())
+        key = (take.folder, take.processed_s, self._before.currentData())
         if key == self._shown:
             return
         self._shown = key
@@ -281,7 +279,7 @@ class ReportPage(Page):
         """Return good when the open session has a report."""
         session = self.desk.session
         takes = session.takes if session else ()
-        return GOOD if any(t.state == "accepted" and t.report.is_file() for t in takes) else UNKNOWN
+        return GOOD if any(t.state == "accepted" and t.reported for t in takes) else UNKNOWN
 
     def close_files(self) -> None:
         """Remove the pictures."""

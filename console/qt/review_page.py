@@ -135,7 +135,7 @@ class ReviewPage(Page):
     def refresh(self, cell: CellNow, now: LabNow) -> None:
         """List the processed trials; load the newest when none is shown, or a new record."""
         takes = _processed(now, self.desk)
-        known = tuple((str(t.folder), t.record.stat().st_mtime) for t in takes)
+        known = tuple((str(t.folder), t.processed_s) for t in takes)
         if known != self._known:
             shown = self._trial.currentData()
             self._known = known
@@ -355,5 +355,5 @@ def _processed(now: LabNow, desk: Desk) -> list[TakeState]:
         for take in session.takes
         if take.kind == "trial" and take.state in ("accepted", "refused")
     ]
-    takes.sort(key=lambda t: (not t[0], -t[1].record.stat().st_mtime))
+    takes.sort(key=lambda t: (not t[0], -t[1].processed_s))
     return [t for _, t in takes]

@@ -48,7 +48,7 @@ class RigResult(QWidget):
         """Show a solved calibration, or why it was not solved."""
         if making is None:
             return
-        key = (making.path, making.path.stat().st_mtime if making.path.exists() else 0.0)
+        key = (making.path, making.solved_s)
         if fault:
             self._verdict.show_mark(BAD, say("cal.failed").removeprefix("✗ "))
             self._why.setVisible(True)

@@ -21,7 +21,7 @@ from console.checks import check_capture, ready
 from console.desk import make_plan
 from console.event_edits import add_edit, apply_edits, clear_edits, read_edits
 from console.jobs import DONE, FAILED, RUNNING, STOPPED, Jobs
-from console.lab_folder import leave_out, session_state, take_in, take_state
+from console.lab_folder import TakeReader, leave_out, session_state, take_in, take_state
 from lab.errors import LabError
 from lab.gait import Event
 from lab.rig import RigQuality
@@ -63,6 +63,23 @@ def test_a_take_stands_as_its_files_show(tmp_path):
     assert take_state(take).state == "damaged"
     (take / "trial.toml").write_text("[trial\n")
     assert take_state(take).state == "damaged"
+
+
+def test_takes_are_read_again_only_where_they_have_changed(tmp_path, monkeypatch):
+    takes = [make_take(tmp_path / f"run{k}", sync_of(True)) for k in range(3)]
+    read = TakeReader()
+    assert [read(t).state for t in takes] == ["recorded"] * 3
+    monkeypatch.setattr("console.lab_folder.read_settings", lambda folder: pytest.fail(str(folder)))
+    first = [read(t) for t in takes]
+    assert all(read(t) is before for t, before in zip(takes, first, strict=True))
+    monkeypatch.undo()
+    leave_out(takes[1], "the patient stumbled")
+    assert [read(t).state for t in takes] == ["recorded", "left out", "recorded"]
+    (takes[2] / "trial.h5").write_bytes(b"cut off")
+    (takes[2] / "report.pdf").write_bytes(b"%PDF")
+    damaged = read(takes[2])
+    assert (damaged.state, damaged.reported) == ("damaged", True)
+    assert damaged.processed_s > 0
 
 
 def test_what_is_still_on_the_nodes_is_read_from_the_journal(tmp_path):
