@@ -93,9 +93,8 @@ class BoardWatch:
             return {name: self._seen(name, camera) for name, camera in self._cameras.items()}
 
     def close(self) -> None:
-        """End the thread; full frames are no longer fetched."""
+        """Let the thread end, without waiting for it; full frames are no longer fetched."""
         self._ending.set()
-        self._thread.join(timeout=5)
         self._live.look_at({})
 
     def _seen(self, name: str, camera: _Camera) -> Seen:

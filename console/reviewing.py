@@ -155,6 +155,7 @@ def _lines(trial: Trial) -> tuple[MeasureLine, ...]:
         words = measure_words(name)
         # Two that are alike in a patient's words are told apart by their terms.
         title = words.plain if plain.count(words.plain) == 1 else words.term or words.plain
+        title = title[:1].upper() + title[1:]
         lines.append(MeasureLine(title, left, right, both))
     return tuple(lines)
 

@@ -109,7 +109,7 @@ class CurvePlot(QWidget):
             if known.any():
                 # A band with a hole in it is not drawn at all.
                 t, middle, half = (x[known] for x in (review.t, values, 1.96 * sigma))
-                low, high = (pg.PlotDataItem(t, middle + k * half, pen=None) for k in (-1, 1))
+                low, high = (pg.PlotCurveItem(t, middle + k * half) for k in (-1, 1))
                 plot.addItem(pg.FillBetweenItem(low, high, brush=pale))
             plot.plot(review.t, values, pen=pg.mkPen(colour, width=Look.px(2)), connect="finite")
         self._cursor = plot.addLine(x=0, pen=pg.mkPen(Look.palette.ink, width=Look.px(1)))
