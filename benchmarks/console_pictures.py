@@ -90,6 +90,8 @@ def refuse(lab: Path) -> tuple[Path, Path]:
     why = ("camera cam03 has turned by 0.61 degrees since the calibration: this changes an angle "
            "by 1.3 degrees; at most 0.5 may be. Calibrate again",)  # fmt: skip
     save_trial(replace(trial, accepted=False, reasons=why), record)
+    # Not the last one to be processed: that would hold the next recording back.
+    os.utime(record, (1e9, 1e9))
     return other, record
 
 

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from console.cell import GOOD, LOOK
+from console.cell import BAD, GOOD, LOOK
 from console.desk import Desk
 from console.qt.calibrate_page import CalibratePage
 from console.qt.capture_page import CapturePage
@@ -201,7 +201,8 @@ class Window(QMainWindow):
         cell, now = self.desk.cell.look(), self.desk.now
         self.page.refresh(cell, now)
         for number, (name, page) in enumerate(self.pages.items(), start=1):
-            sign = say("mark.good") if page.mark(cell, now) == GOOD else f"{number}"
+            mark = page.mark(cell, now)
+            sign = say(f"mark.{mark}") if mark in (GOOD, BAD) else f"{number}"
             set_text(self._buttons[name], f"{sign}   {say(f'page.{name}')}")
         if time.perf_counter() - self._told_s > _TOLD_FOR_S:
             self._foot.clear_mark()
