@@ -169,6 +169,7 @@ TEXTS = {
     "rev.head": "Review",
     "rev.empty": "No trial is processed yet",
     "rev.empty.more": "Record one on the page Capture. It appears here when it is processed.",
+    "rev.reading": "The trial is being read …",
     "rev.trial": "Trial",
     "rev.camera": "Video",
     "rev.left": "left",

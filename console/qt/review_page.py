@@ -36,6 +36,7 @@ from console.reviewing import CurvePair, Review, load_review
 from console.texts import say
 from lab.errors import LabError
 
+_EMPTY, _FULL, _READING = 0, 1, 2  # what is shown
 _PLOTS = 3
 _TURN_MS = 40
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -53,6 +54,7 @@ class ReviewPage(Page):
     ) -> None:
         super().__init__(desk, tell, go)
         self._review: Review | None = None
+        self._reading = False
         self._known: tuple[tuple[str, float], ...] = ()
         self._key: tuple[Path, float] | None = None
         self._t = 0.0
@@ -87,6 +89,7 @@ class ReviewPage(Page):
             )
         )  # fmt: skip
         self._stack.addWidget(self._full())
+        self._stack.addWidget(boxed(column(None, label(say("rev.reading"), "quiet"), None), 40))
         self._time = label("", "head")
         self._time.setFixedWidth(Look.px(90))
         head = row(
@@ -148,14 +151,21 @@ class ReviewPage(Page):
             self._trial.setCurrentIndex(max(0, at))
             if takes:
                 self._load()
-        self._stack.setCurrentIndex(1 if self._review is not None else 0)
-        for widget in (self._trial, self._camera, self._raw):
+        nothing = _READING if self._reading else _EMPTY
+        self._stack.setCurrentIndex(_FULL if self._review is not None else nothing)
+        self._trial.setVisible(bool(takes))
+        for widget in (self._camera, self._raw):
             widget.setVisible(self._review is not None)
 
     def _load(self) -> None:
         folder = self._trial.currentData()
         if folder is None:
             return
+        if self._review is not None and self._review.folder != folder:
+            # What is on the screen is never another trial's than the one named above it.
+            self._review = None
+            self._reading = True
+            self._stack.setCurrentIndex(_READING)
 
         def work() -> None:
             try:
@@ -166,6 +176,9 @@ class ReviewPage(Page):
         threading.Thread(target=work, name="load review", daemon=True).start()
 
     def _show_review(self, review: Review | None, fault: str) -> None:
+        if review is not None and review.folder != self._trial.currentData():
+            return
+        self._reading = False
         if review is None:
             self.tell(BAD, fault)
             return
@@ -187,7 +200,7 @@ class ReviewPage(Page):
         self._show_edits()
         if not again:
             self._t = float(review.t[len(review.t) // 3])
-        self._stack.setCurrentIndex(1)
+        self._stack.setCurrentIndex(_FULL)
         self._go_to(self._t)
 
     def _offer(self, plot: CurvePlot, review: Review, pair: CurvePair) -> None:
