@@ -33,9 +33,6 @@ from lab.points import Points3D
 _BELT_SPEED_TOLERANCE = 0.08
 # The contact model misses the feet by more than its noise where this is passed.
 _CHI2_NOTE = 9.0
-# Foot strikes known less well than this leave the range in which their fit is nearly linear: there
-# intervals of times and of what is read at a strike held in 85 to 91 % (docs/interval-coverage.md).
-_STRIKE_NOTE_S = 0.004
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,13 +146,6 @@ def analyse_walk(
                 "the feet do not come to rest as sharply as their noise would show; the times of "
                 "events carry a wider interval for it"
             )
-    strikes = [e.sigma for e in timed.events if e.kind == "foot_strike"]
-    if len(draws) and strikes and np.median(strikes) > _STRIKE_NOTE_S:
-        notes.append(
-            f"foot strikes are known to {1e3 * np.median(strikes):.0f} ms only (1 sigma): beyond "
-            f"{1e3 * _STRIKE_NOTE_S:.0f} ms the intervals of times, of lengths and of what is read "
-            "at foot strike are too narrow"
-        )
     curves_by_name = compute_angles(body)
     walk = Walk(t, body, raw, curves_by_name, timed.t, indexed, belt)
     values, withheld = measure_cycles(walk, activity)
