@@ -79,6 +79,21 @@ def test_a_stride_that_is_hardly_seen_has_no_instant():
     np.testing.assert_allclose(fit.t[0, [0, 2]], instants[[0, 2]], atol=CERTAIN)
 
 
+@pytest.mark.parametrize("kind", SHAPES)
+def test_sigma_holds_where_the_fit_is_far_from_linear(kind):
+    """With noise that leaves many milliseconds open, the fit's own covariance is too small."""
+    rng = np.random.default_rng(7)
+    instants = np.arange(0.5, 4.6, 1.0)
+    z = []
+    for _ in range(60):
+        path = feet(kind, instants, rng, 8e-3)
+        near = instants + rng.uniform(-0.01, 0.01)
+        fit = fit_contacts(kind, T, path, np.full((len(T), 2), 64e-6), near)
+        z.append((fit.t[0] - instants).mean() / fit.sigma.mean())
+    assert np.mean(np.square(z)) < 1.6
+    assert np.mean(np.abs(z) > 1.96) < 0.1
+
+
 def test_a_value_is_read_at_a_corner_without_rounding_it():
     corner = 2.0033
     curve = 0.4 + 1.5 * (T - corner) + np.where(corner < T, -2.5 * (T - corner), 0.0)

@@ -181,14 +181,6 @@ def test_the_bias_that_noise_gives_to_a_peak_is_taken_off(runner, record):
     assert abs(np.mean(after)) < np.mean(before) / 2
 
 
-@pytest.mark.parametrize(("times", "said"), [(1.0, False), (12.0, True)])
-def test_strikes_known_too_roughly_are_noted(runner, record, analyse, times, said):
-    points = record(runner)
-    rough = replace(points, cov=points.cov * times**2)
-    notes = analyse(rough, "run", 3.0, errors=np.zeros((2, *points.xyz.shape))).notes
-    assert any("foot strikes are known" in note for note in notes) is said
-
-
 def test_what_noise_bends_belongs_to_sigma_and_its_mean_is_taken_off():
     draws = np.random.default_rng(4).normal(0, 1, 4000)
     definition = next(d for d in DEFINITIONS if d.name == "stride_length")
