@@ -167,6 +167,7 @@ def solve(
     like: TimedNetwork | None = None,
     shutter: Shutter = "auto",
     corners_m: FloatArray | None = None,
+    steps: bool = True,
 ) -> Solution:
     """Solve lenses, camera poses and board poses together.
 
@@ -184,6 +185,7 @@ def solve(
         like: A solution with time offsets whose offsets and variance components are to be taken.
         shutter: When the frames were taken.
         corners_m: (K, 3) m where the board's corners really are; None stands for its plan.
+        steps: Whether to look for a camera that was knocked within the recording.
 
     Raises:
         LabError: When a camera's lens or its place cannot be determined.
@@ -230,7 +232,7 @@ def solve(
     total, freedom = chi_squared(replace(network, jitter=(0.0, 0.0)))
     asynchrony = float(np.sqrt(total / freedom)) if freedom > 0 else float("nan")
     used = replace(sightings, views=network.views)
-    step = find_step(network) if like is None else None
+    step = find_step(network) if steps and like is None else None
     solution = Solution(network, used, lenses, uses, dropped, asynchrony, step=step)
     together = asynchrony <= _NOT_TOGETHER or (step is not None and step.explains)
     if shutter in ("own", "rolling") or (shutter == "auto" and not together) or like is not None:

@@ -88,7 +88,7 @@ def hold_out(
     shutter: Shutter = "auto" if timed is not None else "common"
     half = sightings.only_poses(~judged)
     corners = board.corners_m() if corners_m is None else corners_m
-    solution = solve(half, sizes_px, board, models, kept, timed, shutter, corners)
+    solution = solve(half, sizes_px, board, models, kept, timed, shutter, corners, steps=False)
     seen = sightings.only_poses(judged)
     if timed is not None:
         seen = at_one_instant(seen, sightings, timed, sizes_px)

@@ -107,7 +107,8 @@ def calibrate(
     floor_views: tuple[Views, ...] = ()
     if floor is not None:
         floor_views = _floor_views(sightings.names, floor, board)
-        misfit = floor_misfit(solve(sightings, sizes_px, board, shutter="common"), floor_views)
+        moving = solve(sightings, sizes_px, board, shutter="common", steps=False)
+        misfit = floor_misfit(moving, floor_views)
     if misfit:  # it would bend the rig, and the lab frame would be anywhere
         floor = None
     if floor is not None:
