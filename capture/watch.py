@@ -57,11 +57,18 @@ class NodeWatch:
         log: Every exchange is added to this file (four little-endian int64 ns), so that a lab that
             was killed still has the clock of what was being recorded; None keeps them in memory.
         rate_hz: Exchanges a second.
+        kept: At least the last nine tenths of so many exchanges are kept, and no more.
     """
 
     def __init__(
-        self, address: NodeAddress, say: Say, log: Path | None = None, rate_hz: float = 25.0
+        self,
+        address: NodeAddress,
+        say: Say,
+        log: Path | None = None,
+        rate_hz: float = 25.0,
+        kept: int = _KEPT_EXCHANGES,
     ) -> None:
+        self._kept = kept
         self.address = address
         self.health: NodeHealth | None = None
         self.silent_since: float | None = None
@@ -143,8 +150,8 @@ class NodeWatch:
     def _keep(self, stamps: tuple[int, int, int, int]) -> None:
         with self._lock:
             self._stamps.extend(stamps)
-            if len(self._stamps) > 4 * _KEPT_EXCHANGES:
-                del self._stamps[: 4 * (_KEPT_EXCHANGES // 10)]
+            if len(self._stamps) > 4 * self._kept:
+                del self._stamps[: 4 * (self._kept // 10)]
             recent = _table(self._stamps[-8:])
         for step in find_steps(recent):
             self._say(step.sentence(self.address.name))

@@ -20,6 +20,7 @@ from lab.errors import LabError
 
 GOOD, LOOK, BAD, UNKNOWN = "good", "look", "bad", "unknown"
 _CLOCK_HZ = 15.0
+_CLOCK_KEPT = 4500  # five minutes: what is shown is how well the clock is known now
 _SETTLED = 45  # exchanges before which a clock is not judged
 _DESCRIBE_EVERY_S = 3.0
 _FRESH_S = 1.5
@@ -137,7 +138,7 @@ class _Followed:
         self._fault = ""
         self._clock_ms = float("nan")
         self._ending = threading.Event()
-        self._watch = NodeWatch(address, say, rate_hz=_CLOCK_HZ)
+        self._watch = NodeWatch(address, say, rate_hz=_CLOCK_HZ, kept=_CLOCK_KEPT)
         self._watch.start()
         self._thread = threading.Thread(target=self._describe, daemon=True)
         self._thread.start()
