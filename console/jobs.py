@@ -23,6 +23,9 @@ from console.progress import LINES
 WAITING, RUNNING, DONE, REFUSED, FAILED, STOPPED = (
     "waiting", "running", "done", "refused", "failed", "stopped",
 )  # fmt: skip
+# A verb has a process for each core; libraries that take all cores once more only get in the way,
+# of it and of the window.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _BY_STATUS = {0: DONE, 1: REFUSED, 130: STOPPED}
 
 
@@ -141,7 +144,7 @@ def _run_job(job: Job) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, LINES: "lines"},
+            env={**_ONE_THREAD, **os.environ, LINES: "lines"},
             # Ctrl-C in the terminal is for the console, which asks before it stops its work.
             start_new_session=True,
         )

@@ -38,7 +38,7 @@ def run(screen, tmp_path, *words, seconds=900):
     return subprocess.run(
         [sys.executable, *map(str, words)],
         env={**os.environ, "DISPLAY": screen, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "xcb",
-             "XDG_CONFIG_HOME": str(tmp_path / "config")},
+             "XDG_CONFIG_HOME": str(tmp_path / "config"), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=seconds, cwd=ROOT,
     )  # fmt: skip
 
