@@ -41,7 +41,6 @@ _READY_S = 120.0
 _FOLDER, _CONSOLES = "demo", "consoles"
 # How fast each of the four computers' clocks runs.
 _PPM = (-40, 25, 60, -10)
-_PREVIEW_HZ = 15.0  # four computers in one
 _FILMING, _STARTING = "demo.filming", "demo.starting"
 _LAB_TOML = f"""# The demo's lab: everything before its cameras is simulated.
 name = "Simulated lab"
@@ -243,7 +242,7 @@ class DemoCell:
                     self._scene_file, "--made", json.dumps(asdict(self.made)), "--of", *cameras,
                     "--name", name, "--cameras", settings, "--port", "0",
                     "--data", self._folder / f"{name}-data", "--clock", f"ppm={ppm}",
-                    "--preview-hz", str(_PREVIEW_HZ),
+                    "--preview-hz", str(self.made.preview_hz),
                 ],
                 stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},

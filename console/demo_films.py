@@ -13,7 +13,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
@@ -81,6 +81,7 @@ class DemoSet:
         hold_s: How long the board is held at each.
         strides: Of the runner, before the film begins anew.
         frames_a_stride: Of each camera; with the stride's time it sets the rate.
+        preview_hz: Of the small pictures: four computers are in one.
     """
 
     cameras: int = 6
@@ -89,6 +90,7 @@ class DemoSet:
     hold_s: float = 0.17
     strides: int = 3
     frames_a_stride: int = 36
+    preview_hz: float = 15.0
 
     @property
     def rate_hz(self) -> float:
@@ -133,7 +135,8 @@ class DemoSet:
 
     def folder(self) -> Path:
         """Return where the films are kept: a name made of what they depend on."""
-        content = f"{self}{metadata.version('gaitlab')}{np.__version__}"
+        filmed = replace(self, preview_hz=0.0)
+        content = f"{filmed}{metadata.version('gaitlab')}{np.__version__}"
         return _cache() / f"demo-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 

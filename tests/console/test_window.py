@@ -82,7 +82,6 @@ def test_a_whole_session_by_mouse_and_keys(screen, tmp_path):
         assert sum(m["inside"] for m in trial) >= 0.85 * len(trial)
     written = [f for f in day.glob("run*/report.pdf") if f.read_bytes().startswith(b"%PDF")]
     assert len(written) == 2
-    assert list(day.glob("run*/export/*.csv"))
     found = [f.name for f in lab.rglob("*") if f.is_file() and b"Berg" in f.read_bytes()]
     assert found == ["registry.db"]
 
