@@ -39,9 +39,7 @@ from lab.store import load_trial
 RETAKES = 4
 LATE_S = 0.033 + 0.05
 # As little as still carries a whole session.
-SHORT = DemoSet(
-    size_px=(960, 540), poses=24, hold_s=0.25, strides=1, frames_a_stride=24, preview_hz=5.0
-)
+SHORT = DemoSet(poses=40, strides=1, frames_a_stride=24, preview_hz=5.0)
 JUDGED = ("accepted", "refused", "unfit", "damaged", "processed")
 
 
@@ -135,7 +133,8 @@ def calibrate(hand: Hand, seconds: float) -> None:
     hand.shoot("calibrate-ready")
     # A floor that is known better than is taken by itself: laid by a verb of its own.
     field = hand.find("up sigma")
-    QTest.mouseDClick(field, Qt.MouseButton.LeftButton)
+    hand.click("up sigma")
+    QTest.keyClick(field, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
     hand.type("0.1")
     hand.click("next")
     hand.wait("it is being solved", lambda: text_of(hand, "next") == "Solving", 30)

@@ -281,13 +281,17 @@ def raise_to_lab(rig: Rig, level: Level, up: Up | None = None) -> Rig:
             f"{math.degrees(slope):+.2f} +- {1.96 * math.degrees(sigma):.2g} deg along {axis}"
             for slope, sigma, axis in zip((along, across), sigmas, "xy", strict=True)
         ]
-        inclined = (f"the floor or belt under the board rises by {' and '.join(words)}",)
-    kept = tuple(r for r in rig.quality.reasons if r != NO_FLOOR)
-    note = f"up is from {level.source}, known to {math.degrees(level.sigma_rad):.2g} deg"
+        inclined = (f"{_RISES}{' and '.join(words)}",)
+    # Of a rig that is laid anew, what was said of the floor before no longer holds.
+    kept = tuple(
+        r for r in rig.quality.reasons if r != NO_FLOOR and not r.startswith((_UP, _RISES))
+    )
+    note = f"{_UP}{level.source}, known to {math.degrees(level.sigma_rad):.2g} deg"
     quality = replace(rig.quality, reasons=(*kept, note, *inclined), figures=figures)
     return replace(raised, cov=cov, quality=quality)
 
 
+_UP, _RISES = "up is from ", "the floor or belt under the board rises by "
 NO_FLOOR = (
     "no floor recorded: the lab frame is the first camera's, and which way is up is not known"
 )

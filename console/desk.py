@@ -21,7 +21,7 @@ from console.capture_run import CLOSED, FAULT, READY, CaptureRun
 from console.capturing import node_addresses
 from console.cell import Cell
 from console.checks import Check, check_capture
-from console.floor_choice import UpChoice, floor_verb
+from console.floor_choice import PLUMB, UpChoice, plumb_verb, solve_words
 from console.jobs import FAILED, RUNNING, WAITING, Job, Jobs
 from console.lab_folder import (
     NODES_FILE,
@@ -311,9 +311,11 @@ class Desk:
         Raises:
             LabError: When a recording is not there, or the choice says too little.
         """
-        about, verbs = str(making.folder), [solve_verb(making.folder, board)]
-        if up is not None and not up.usual:
-            verbs.append(floor_verb(making.folder, board, up))
+        choice = up or UpChoice()
+        about = str(making.folder)
+        verbs = [(*solve_verb(making.folder, board), *solve_words(choice))]
+        if choice.by == PLUMB:
+            verbs.append(plumb_verb(making.folder, board, choice))
         for verb in verbs:
             self.jobs.add(verb, about)
 

@@ -1,4 +1,4 @@
-"""How a calibration is told what is up and which way is walked: what `gaitlab rig floor` takes.
+"""How a calibration is told what is up and which way is walked.
 
 Without any choice the floor is taken to be level and the board's x axis to lie along the walkway,
 as `gaitlab calibrate` does by itself.
@@ -45,11 +45,6 @@ class UpChoice:
     lines_px: Mapping[str, tuple[Point, Point]] = field(default_factory=dict)
     line_sigma_px: float = 1.0
 
-    @property
-    def usual(self) -> bool:
-        """Whether it is what a calibration takes by itself."""
-        return self == UpChoice()
-
     def check(self) -> None:
         """Raise LabError for a choice that says too little."""
         if self.heading not in HEADINGS:
@@ -74,27 +69,33 @@ class UpChoice:
             )
 
 
-def floor_verb(folder: Path, board: Path, choice: UpChoice) -> tuple[str, ...]:
-    """Return the verb that lays the lab frame of a solved calibration as chosen.
+def solve_words(choice: UpChoice) -> tuple[str, ...]:
+    """Return what `gaitlab calibrate` is told of a choice: its error is part of the adjustment.
 
-    Writes plumb.toml into the folder where a hanging line tells.
+    Raises:
+        LabError: For a choice that says too little.
+    """
+    choice.check()
+    words = [f"--heading={choice.heading}"]
+    if choice.by != PLUMB:
+        words += ["--level-sigma-deg", f"{choice.sigma_deg:g}"]
+    if choice.by == INCLINE and choice.incline_deg is not None:
+        words += ["--inclinometer-deg", *(f"{v:g}" for v in choice.incline_deg)]
+    return tuple(words)
+
+
+def plumb_verb(folder: Path, board: Path, choice: UpChoice) -> tuple[str, ...]:
+    """Return the verb that takes up from a hanging line; writes plumb.toml into the folder.
 
     Raises:
         LabError: For a choice that says too little.
     """
     choice.check()
     rig = str(folder / RIG_FILE)
+    write_atomically(folder / PLUMB_FILE, _plumb_text(choice).encode())
     words = ["rig", "floor", rig, *(str(p) for p in sorted((folder / FLOOR).glob("*.mkv")))]
     words += ["--board", str(board), f"--heading={choice.heading}"]
-    words += ["--level-sigma-deg", f"{choice.sigma_deg:g}"]
-    if choice.by == INCLINE and choice.incline_deg is not None:
-        words += ["--inclinometer-deg", *(f"{v:g}" for v in choice.incline_deg)]
-    elif choice.by == PLUMB:
-        write_atomically(folder / PLUMB_FILE, _plumb_text(choice).encode())
-        words += ["--plumb", str(folder / PLUMB_FILE)]
-    else:
-        words.append("--level")
-    return (*words, "-o", rig)
+    return (*words, "--plumb", str(folder / PLUMB_FILE), "-o", rig)
 
 
 def _plumb_text(choice: UpChoice) -> str:

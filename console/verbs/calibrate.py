@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -67,6 +68,20 @@ def calibrate(
             "found out from the views (auto).",
         ),
     ] = "auto",
+    level_sigma_deg: Annotated[
+        float | None,
+        typer.Option(
+            help="How level the floor is known to be, or how well the inclinometer reads: one "
+            "standard deviation."
+        ),
+    ] = None,
+    inclinometer_deg: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="What an inclinometer reads on the board: as of gaitlab rig floor."),
+    ] = None,
+    heading: Annotated[
+        str, typer.Option(help="The board's axis along the walkway or belt: +x, -x, +y or -y.")
+    ] = "+x",
     cache: Cache = True,
     json: AsJson = False,
 ) -> int:
@@ -99,6 +114,11 @@ def calibrate(
             sizes,
             plate,
             floor=lying,
+            level="floor"
+            if inclinometer_deg is None
+            else (math.radians(inclinometer_deg[0]), math.radians(inclinometer_deg[1])),
+            gravity_sigma_rad=None if level_sigma_deg is None else math.radians(level_sigma_deg),
+            heading=heading,
             lens_from=lens_from,
             lengths=lengths,
             second=other,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lab.store import load_rig, load_trial
@@ -60,7 +61,11 @@ def test_a_whole_session_by_mouse_and_keys(screen, tmp_path):
     done = run(screen, tmp_path, SESSION, "--lab", lab, "--short", "--json")
     assert done.returncode == 0, done.stderr[-3000:]
     (rig,) = (lab / "rigs").iterdir()
-    assert load_rig(rig / "calibration.h5").quality.accepted
+    solved = load_rig(rig / "calibration.h5")
+    assert solved.quality.accepted
+    # The floor is stated to be level to 0.1 degrees on the page, and once.
+    assert np.degrees(solved.quality.figures["gravity_sigma_rad"]) == pytest.approx(0.1)
+    assert sum("up is from" in r for r in solved.quality.reasons) == 1
     assert {f.stem for f in (rig / "calibrate").glob("*.mkv")} == {f"cam0{k}" for k in range(1, 7)}
     (day,) = (lab / "sessions" / "P017").iterdir()
     standing = (day / "static" / "trial.toml").read_text()
