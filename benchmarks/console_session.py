@@ -50,12 +50,13 @@ class Hand:
         self.window, self.pictures, self.last = window, pictures, window
 
     def find(self, name: str, kind: type = QWidget):
-        found = [
-            w for top in QApplication.topLevelWidgets() if top.isVisible()
-            for w in [top, *top.findChildren(kind)]
-            if w.objectName() == name and w.isVisible()
-        ]  # fmt: skip
-        return found[0] if found else None
+        for top in QApplication.topLevelWidgets():
+            if not top.isVisible():
+                continue
+            for widget in (top, *top.findChildren(kind, name)):
+                if widget.objectName() == name and widget.isVisible():
+                    return widget
+        return None
 
     def wait(self, what: str, condition, seconds: float):
         """Let the window live until something is so."""

@@ -159,8 +159,9 @@ class Window(QMainWindow):
 
     def _show_scene(self) -> None:
         if self.desk.demo is not None:
+            now = self.desk.demo.scene
             for scene, choose in self._scenes.items():
-                choose.setChecked(scene == self.desk.demo.scene)
+                choose.setChecked(scene == now)
 
     # ---- what is in view ----
 
