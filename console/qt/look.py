@@ -166,9 +166,11 @@ QTableWidget, QListWidget {{ border: none; gridline-color: {p.hair}; background:
   selection-background-color: {p.panel}; selection-color: {p.ink}; }}
 QHeaderView::section {{ background: {p.ground}; color: {p.quiet}; border: none;
   border-bottom: 1px solid {p.hair}; padding: {px(4)}px {px(8)}px; text-align: left; }}
-QCheckBox::indicator {{ width: {px(14)}px; height: {px(14)}px; border: 1px solid {p.quiet};
+QCheckBox::indicator,
+QListWidget::indicator {{ width: {px(14)}px; height: {px(14)}px; border: 1px solid {p.quiet};
   border-radius: {px(3)}px; background: {p.ground}; }}
-QCheckBox::indicator:checked {{ background: {p.accent}; border-color: {p.accent}; }}
+QCheckBox::indicator:checked,
+QListWidget::indicator:checked {{ background: {p.accent}; border-color: {p.accent}; }}
 QProgressBar {{ border: none; background: {p.panel}; height: {px(8)}px; border-radius: {px(4)}px; }}
 QProgressBar::chunk {{ background: {p.accent}; border-radius: {px(4)}px; }}
 QScrollArea {{ border: none; }}
