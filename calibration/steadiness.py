@@ -34,7 +34,7 @@ _ALARM = 1e-5
 _MOST_INSTANTS = 100
 _FEWEST = 5  # views on either side
 _COLUMNS = 7  # pose and focal length
-_COARSE = 9  # instants, evenly spread, where a large change is looked for first
+_COARSE = 15  # instants, evenly spread, where a large change is looked for first
 _REACHES = (12, 6, 3, 2, 1)  # views, by which the instant is looked for
 _WELL = 0.01  # of the disagreement, below which the instant need not be looked for further
 # A step explains cameras that seem out of time when this much of their disagreement goes with it.
@@ -158,8 +158,8 @@ def _solved(network: Network, c: int, t: float, p_value: float, excess: float) -
     at = int(np.searchsorted(times, t))
     tried: dict[int, tuple[float, Network] | None] = {}
     # The score's instant is that of small changes; a large one is looked for everywhere first.
-    for part in np.linspace(0, 1, _COARSE + 2)[1:-1]:
-        place = int(part * len(times))
+    evenly = (np.linspace(0, 1, _COARSE + 2)[1:-1] * len(times)).astype(int)
+    for place in (at, *evenly.tolist()):
         if _FEWEST <= place <= len(times) - _FEWEST:
             tried[place] = _refitted(_split(network, c, float(times[place])))
     rough = {place: end[0] for place, end in tried.items() if end is not None}
