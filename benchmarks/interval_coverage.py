@@ -122,7 +122,7 @@ def run_all(given: argparse.Namespace) -> Iterator[tuple[int, dict[str, np.ndarr
     rig = calibrated_rig(given.activity, given.cameras)
     tasks = [
         (rig, given.activity, given.noise, given.seconds, 100.0, given.draws, seed)
-        for seed in range(given.runs)
+        for seed in range(given.first, given.first + given.runs)
     ]
     rows: dict[str, list] = {}
     with ProcessPoolExecutor(given.workers) as pool:
@@ -136,6 +136,7 @@ def run_all(given: argparse.Namespace) -> Iterator[tuple[int, dict[str, np.ndarr
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first run")
     parser.add_argument("--activity", default="run")
     parser.add_argument("--noise", type=float, default=1.0)
     parser.add_argument("--cameras", type=int, default=6)
