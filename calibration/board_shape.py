@@ -131,7 +131,7 @@ def _without_poses(network: Network, c: int, columns: FloatArray) -> tuple[Float
     used = (views.weight > 0) & np.isfinite(design).all((-1, -2))
     root = np.sqrt(np.where(used, views.weight, 0.0)) / network.sigma_px[c]
     design = np.where(used[..., None, None], design, 0.0) * root[..., None, None]
-    flat = design.reshape(len(views), -1, design.shape[-1])
+    flat = design.reshape(len(views), 2 * views.weight.shape[1], design.shape[-1])
     products = np.swapaxes(flat, 1, 2) @ flat
     pose, rest = products[:, :6, :6], products[:, :6, 6:]
     scale = 1 / np.sqrt(np.einsum("vii->vi", pose))

@@ -53,7 +53,7 @@ def linearise_rows(
     )
     used = (weight > 0)[..., None, None]
     columns = np.where(used, columns, 0.0) * np.sqrt(weight)[..., None, None]
-    flat = columns.reshape(len(views), -1, columns.shape[-1])
+    flat = columns.reshape(len(views), 2 * weight.shape[1], columns.shape[-1])
     return np.swapaxes(flat, 1, 2) @ flat
 
 

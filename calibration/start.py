@@ -49,7 +49,7 @@ def homographies(corners_m: FloatArray, xy: FloatArray, weight: FloatArray) -> F
     rows[:, :, 0, 6:9] = -target[..., :1] * ones
     rows[:, :, 1, 6:9] = -target[..., 1:] * ones
     rows *= used[:, :, None, None]
-    flat = rows.reshape(len(xy), -1, 9)
+    flat = rows.reshape(len(xy), 2 * used.shape[1], 9)
     _, vectors = np.linalg.eigh(np.swapaxes(flat, 1, 2) @ flat)
     normal = vectors[:, :, 0].reshape(-1, 3, 3)
     back = np.zeros((len(xy), 3, 3))

@@ -7,6 +7,7 @@ from calibration import bundle
 from calibration.bundle import adjust, covariance, normal_equations, residuals_px, view_normals
 from calibration.lens import LENSES, basis
 from calibration.network import solve
+from calibration.start import homographies
 from lab.errors import LabError
 from tests.calibration.synthetic import BOARD, board_poses, largest_difference, ring, scene
 
@@ -186,3 +187,8 @@ def test_residuals_are_those_of_the_cameras_and_missing_behind_them():
         expected = views.xy_px - camera.project(points)
         np.testing.assert_allclose(residuals_px(network, c), expected, atol=1e-9)
     assert np.isnan(residuals_px(network, 0)).any()
+
+
+def test_a_camera_that_saw_no_board_has_no_homography():
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]], float)
+    assert homographies(corners, np.zeros((0, 4, 2)), np.zeros((0, 4))).shape == (0, 3, 3)
