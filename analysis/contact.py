@@ -28,7 +28,7 @@ _POWERS = {"foot_strike": (1, 2, 3), "foot_off": (2, 3)}
 _SIGN = {"foot_strike": 1.0, "foot_off": -1.0}
 # Size of the coefficient of each power at 50 ms, m, one standard deviation before anything is seen:
 # a foot lands with some 2 m/s and leaves with some 50 m/s^2. Wide, so that the samples decide where
-# they can; recorded walkers and runners have half of each, or less.
+# they can: recorded walkers and runners lie within one of each.
 _SHAPE_M = {"foot_strike": (0.10, 0.05, 0.03), "foot_off": (0.07, 0.02)}
 # How far the samples reach into either phase from a start that is good to some 15 ms. The curve
 # after a foot off is soon no longer the polynomial: of several reaches the shortest is taken that

@@ -138,8 +138,8 @@ def count(take: Path, ledgers, start_ns: int, duration: float) -> None:
         }  # fmt: skip
         index = read_index(take / f"{name}.times").records["index"].astype(int).tolist()
         print(
-            f"  {name}: left the source {len(left)}, in the file {len(seen)}, lost "
-            f"{len(left - set(read))}, doubled {len(read) - len(set(read))}, reordered "
+            f"  {name}: left the source within the take {len(left)}, in the whole file "
+            f"{len(seen)}, lost {len(left - set(read))}, doubled {len(read) - len(set(read))}, reordered "
             f"{int((np.diff(read) < 0).sum())}, unreadable {unread}, "
             f"index {'agrees' if index == seen else 'DIFFERS'}"
         )

@@ -41,7 +41,8 @@ def linearise_view(
         residual: (K, 2) px, overwritten; NaN where not seen.
 
     Returns:
-        The cost; infinity where a corner in use lies behind the camera.
+        The cost; infinity where a corner in use lies behind the camera: the view is then left at
+        that corner, with products of zero and NaN from there on.
     """
     fx, fy, cx, cy, k1, k2, p1, p2, k3 = lens
     row_u, row_v = np.zeros(16), np.zeros(16)
@@ -56,6 +57,8 @@ def linearise_view(
         if not z3 > 0:
             residual[k] = np.nan
             if weight[k] > 0:
+                residual[k:] = np.nan
+                products[:] = 0.0
                 return np.inf
             continue
         inverse = 1 / z3
