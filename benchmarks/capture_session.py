@@ -137,9 +137,10 @@ def count(take: Path, ledgers, start_ns: int, duration: float) -> None:
             if start_ns + margin <= t <= start_ns + duration * 1e9 - margin
         }  # fmt: skip
         index = read_index(take / f"{name}.times").records["index"].astype(int).tolist()
+        lost, doubled = len(left - set(read)), len(read) - len(set(read))
         print(
             f"  {name}: left the source within the take {len(left)}, in the whole file "
-            f"{len(seen)}, lost {len(left - set(read))}, doubled {len(read) - len(set(read))}, reordered "
+            f"{len(seen)}, lost {lost}, doubled {doubled}, reordered "
             f"{int((np.diff(read) < 0).sum())}, unreadable {unread}, "
             f"index {'agrees' if index == seen else 'DIFFERS'}"
         )

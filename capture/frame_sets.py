@@ -21,7 +21,7 @@ from lab.checks import FloatArray
 # Of half a period: a camera's frames may all come late on a busy computer, by some ms.
 _CERTAIN = 0.8
 # s about a trial's ends in which computers' clocks may differ about what belongs to it.
-_EDGE = 5e-3
+_EDGE_S = 5e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def level_ends(cameras: Sequence[CameraTimes], duration: float | None = None) ->
     period = float(np.median([_period(c.t, c.index) for c in cameras]))
     pulses = np.arange(first, last + period / 2, period) if np.isfinite(period) else np.empty(0)
     if duration is not None:
-        pulses = pulses[(pulses >= _EDGE) & (pulses <= duration - _EDGE)]
+        pulses = pulses[(pulses >= _EDGE_S) & (pulses <= duration - _EDGE_S)]
     return [
         replace(
             c,

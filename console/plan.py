@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from console.settings import DetectTable, TieTable
-from lab.atomic import write_atomically
+from lab.atomic import make_folder, write_atomically
 from lab.errors import LabError
 from lab.toml_file import read_toml
 
@@ -99,8 +99,7 @@ def write_plan(plan: Plan, folder: Path) -> Path:
             lines += ["", *table_lines(name, table)]
     for take in takes:
         lines += ["", "[[take]]", *toml_lines(take)]
-    path = folder / PLAN_FILE
-    folder.mkdir(parents=True, exist_ok=True)
+    path = make_folder(folder, "Write the session where this computer may write.") / PLAN_FILE
     write_atomically(path, ("\n".join(lines) + "\n").encode())
     return path
 
