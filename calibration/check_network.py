@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from calibration.board import Board
-from calibration.bundle import Network, adjust, moved_by, normal_equations, view_normals
+from calibration.bundle import Network, adjust, moved_by, normal_equations, residuals_px
 from calibration.floor import still_view
 from calibration.lens import OUTLIER_SIGMAS
 from calibration.start import board_poses, shared_board_poses
@@ -111,13 +111,13 @@ def _own_noise(rig: Rig, name: str, views: Views, corners_m: FloatArray) -> tupl
     )  # fmt: skip
     network = adjust(network, 1e-8)
     for _ in range(2):
-        length = np.linalg.norm(view_normals(network, 0).residuals_px, axis=-1)
+        length = np.linalg.norm(residuals_px(network, 0), axis=-1)
         used = network.views[0].weight > 0
         length = np.where(used, length * np.sqrt(network.views[0].weight), np.nan)
         scale = max(float(np.nanmedian(length)) / _MEDIAN_OF_NORM, _FINEST_PX)
         fits = np.nan_to_num(length, nan=np.inf) < OUTLIER_SIGMAS * scale
         network = adjust(replace(network, views=(network.views[0].believed(fits),)), 1e-8)
-    length = np.linalg.norm(view_normals(network, 0).residuals_px, axis=-1)
+    length = np.linalg.norm(residuals_px(network, 0), axis=-1)
     weight = network.views[0].weight
     freedom = max(2 * int((weight > 0).sum()) - 6 * len(views), 1)
     sigma = float(np.sqrt((np.nan_to_num(length) ** 2 * weight).sum() / freedom))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from calibration.bundle import view_normals
+from calibration.bundle import residuals_px
 from calibration.network import Solution
 from lab.board_views import CameraViews
 
@@ -15,7 +15,7 @@ def board_views(solution: Solution) -> tuple[CameraViews, ...]:
     middle = network.corners_m.mean(0)
     found = []
     for c, (camera, views) in enumerate(zip(network.cameras, network.views, strict=True)):
-        residual = view_normals(network, c).residuals_px
+        residual = residuals_px(network, c)
         used = views.weight > 0
         turn = camera.cam_from_lab.rotation @ network.rotations[views.pose]
         shift = camera.cam_from_lab.transform(network.translations[views.pose])

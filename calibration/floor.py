@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from calibration.board import Board
-from calibration.bundle import Network, adjoint, cross_matrix, normal_equations, view_normals
+from calibration.bundle import Network, adjoint, cross_matrix, normal_equations, residuals_px
 from calibration.free_points import triangulate
 from calibration.plumb import PlumbLine, Up, carried, find_up, up_covariance
 from calibration.start import board_poses, shared_board_poses
@@ -354,9 +354,7 @@ def still_network(
         network = replace(network, rotations=turn, translations=shift)
         if np.abs(step).max() < 1e-13:
             break
-    length = np.concatenate(
-        [view_normals(network, c).residuals_px.ravel() for c in range(len(views))]
-    )
+    length = np.concatenate([residuals_px(network, c).ravel() for c in range(len(views))])
     corners_seen = int(np.isfinite(length).sum())
     noise = np.sqrt(np.nansum(length**2) / max(corners_seen - 6, 1))
     return replace(network, sigma_px=np.full(len(views), max(float(noise), _FINEST_PX)))

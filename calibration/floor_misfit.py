@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from calibration.bundle import Network, view_normals
+from calibration.bundle import Network, residuals_px
 from calibration.floor import still_network
 from calibration.network import Solution
 from calibration.thresholds import thresholds
@@ -64,10 +64,6 @@ def _rms_px(network: Network, views: tuple[Views, ...]) -> float:
         lying = still_network(network.cameras, views, network.corners_m)
     except np.linalg.LinAlgError:
         return float("inf")
-    every = [
-        view_normals(lying, c).residuals_px[own.weight > 0]
-        for c, own in enumerate(views)
-        if len(own)
-    ]
+    every = [residuals_px(lying, c)[own.weight > 0] for c, own in enumerate(views) if len(own)]
     squared = (np.concatenate(every) ** 2).sum(-1)
     return float(np.sqrt(squared.mean())) if np.isfinite(squared).all() else float("inf")

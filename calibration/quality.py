@@ -9,7 +9,7 @@ import numpy as np
 
 from calibration.board import Board
 from calibration.board_shape import BoardShape, board_shape
-from calibration.bundle import view_normals
+from calibration.bundle import residuals_px
 from calibration.continuous import TimedNetwork
 from calibration.free_points import rigid_residuals, triangulate
 from calibration.gate import (
@@ -185,10 +185,7 @@ def assess(
     shape = shape or board_shape(network, solution.lenses)
     cameras = _camera_figures(solution, held_out, lens_change)
     squared = np.concatenate(
-        [
-            (view_normals(network, c).residuals_px ** 2).sum(-1)[v.weight > 0]
-            for c, v in enumerate(network.views)
-        ]
+        [(residuals_px(network, c) ** 2).sum(-1)[v.weight > 0] for c, v in enumerate(network.views)]
     )
     figures = {
         "rmse_px": _rms(squared),
@@ -266,7 +263,7 @@ def _camera_figures(
         lens = slice(row + 6, row + 6 + len(camera.intrinsics))
         spread = np.sqrt(np.diag(cov)[lens])
         used = views.weight > 0
-        residual = (view_normals(network, c).residuals_px ** 2).sum(-1)
+        residual = (residuals_px(network, c) ** 2).sum(-1)
         # The camera's centre moves by minus the shift of its pose, turned into the lab.
         place = np.trace(cov[row + 3 : row + 6, row + 3 : row + 6])
         given = len(views) + float(solution.views_dropped[c])
