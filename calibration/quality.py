@@ -54,6 +54,7 @@ def gate_limits(longest_px: int) -> dict[str, float]:
     """
     refuse = thresholds()["refuse"]
     return {
+        "pelvis_sigma_mm": refuse["pelvis_mm"],
         "held_out_distance_rmse_mm": refuse["held_out_distance_mm"],
         "held_out_rigid_rmse_mm": refuse["held_out_rigid_mm"],
         "held_out_rmse_px": refuse["held_out_reprojection"] * longest_px,

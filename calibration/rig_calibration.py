@@ -14,7 +14,6 @@ from calibration.board import Board
 from calibration.evidence import board_views
 from calibration.floor import NO_FLOOR, floor_figures, level_of, raise_to_lab, still_view
 from calibration.floor_misfit import floor_misfit
-from calibration.gate import pelvis_reasons
 from calibration.known_length import (
     RULE_SIGMA_M,
     KnownLength,
@@ -24,8 +23,8 @@ from calibration.known_length import (
 )
 from calibration.lens import FEWEST_VIEWS, calibrate_lens
 from calibration.network import Shutter, Solution, solve
+from calibration.pelvis import with_pelvis
 from calibration.quality import HeldOut, assess, at_one_instant, hold_out, judge
-from calibration.sigma_map import pelvis_figures
 from calibration.starts import try_starts
 from calibration.thresholds import thresholds
 from calibration.views import Sightings, Views, group_views
@@ -155,7 +154,7 @@ def calibrate(
         rig = replace(rig, quality=quality)
     else:
         rig = raise_to_lab(replace(rig, quality=quality), how)
-    rig = _with_pelvis(rig, _board_centres(solution, rig), floor is not None)
+    rig = with_pelvis(rig, _board_centres(solution, rig), floor=floor is not None)
     report(len(_STEPS), len(_STEPS), "done")
     return rig
 
@@ -170,19 +169,6 @@ def _board_centres(solution: Solution, rig: Rig) -> FloatArray:
         moving = np.isfinite(views.t)
         shown.append(new.cam_from_lab.inverse().transform(in_camera[moving]))
     return np.concatenate(shown)
-
-
-def _with_pelvis(rig: Rig, boards: FloatArray, floor: bool) -> Rig:
-    """Return the rig with its uncertainty at a patient's pelvis, judged."""
-    figures = pelvis_figures(rig, boards, floor=floor)
-    refused = pelvis_reasons(figures, thresholds()["refuse"])
-    quality = replace(
-        rig.quality,
-        accepted=rig.quality.accepted and not refused,
-        reasons=(*refused, *rig.quality.reasons),
-        figures={**rig.quality.figures, **figures},
-    )
-    return replace(rig, quality=quality)
 
 
 def _check(

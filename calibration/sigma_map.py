@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 
 from lab.checks import FloatArray
 from lab.rig import Rig
+from lab.room_slice import RoomSlice
 
 # Where a patient's pelvis is, over the middle of where the board was shown.
 PELVIS_HEIGHT_M = 1.0
+_TALL_M = 2.0  # a slice from the side reaches up to a patient's head
+_MOST_CELLS = 14
+_STEPS_M = (0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def point_covariances(rig: Rig, points: FloatArray, noise_px: float = 0.0) -> FloatArray:
@@ -71,22 +75,59 @@ def volume_grid(low: FloatArray, high: FloatArray, step_m: float) -> FloatArray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
-def pelvis_figures(rig: Rig, boards: FloatArray, *, floor: bool) -> dict[str, float]:
-    """Return the rig's uncertainty at a patient's pelvis and over the volume, mm.
+def room_slices(rig: Rig, floor: bool) -> tuple[RoomSlice, ...]:
+    """Return the map in two planes: level at the pelvis' height, and upright along x.
 
-    Args:
-        rig: In its final frame.
-        boards: (B, 3) m, where the board's centre was shown, in that frame.
-        floor: Whether z is up from the floor; without, the pelvis is taken in the boards' middle.
+    They reach as far as the cameras stand. Without a floor the frame is the first camera's: then
+    there is one plane, its x and z (forward), through the point nearest to all lines of sight.
+    None where the rig's covariance is not known.
     """
-    pelvis = np.median(boards, axis=0)
+    if not rig.has_covariance:
+        return ()
+    centres = np.stack([camera.centre for camera in rig.cameras])
+    middle = looked_at(rig)
+    around = np.concatenate([centres, middle[None]])
     if floor:
-        pelvis[2] = PELVIS_HEIGHT_M
-    low, high = np.percentile(boards, [5, 95], axis=0)
-    volume = sigma_map(rig, volume_grid(low, high, 0.5))
-    known = volume[np.isfinite(volume)]
-    return {
-        "pelvis_sigma_mm": 1e3 * float(sigma_map(rig, pelvis[None])[0]),
-        "volume_sigma_median_mm": 1e3 * float(np.median(known)) if len(known) else float("nan"),
-        "volume_sigma_largest_mm": 1e3 * float(known.max()) if len(known) else float("nan"),
-    }
+        middle[2] = PELVIS_HEIGHT_M
+        around = np.concatenate([around, [[*middle[:2], 0.0], [*middle[:2], _TALL_M]]])
+    low, high = around.min(0), around.max(0)
+    if floor:
+        low[2], high[2] = 0.0, _TALL_M
+    planes = ((0, 1), (0, 2)) if floor else ((0, 2),)
+    widest = float((high - low).max())
+    step = next((s for s in _STEPS_M if widest <= _MOST_CELLS * s), widest / _MOST_CELLS)
+    return tuple(_slice(rig, axes, middle, low, high, step) for axes in planes)
+
+
+def looked_at(rig: Rig) -> FloatArray:
+    """Return the point (3,) m nearest to the cameras' lines of sight, by least squares."""
+    centres = np.stack([camera.centre for camera in rig.cameras])
+    looks = np.stack([camera.cam_from_lab.rotation[2] for camera in rig.cameras])
+    across = np.eye(3) - looks[:, :, None] * looks[:, None, :]
+    # One camera of several that look the same way leaves the distance open: least norm.
+    right = np.einsum("cij,cj->i", across, centres - centres.mean(0))
+    return centres.mean(0) + np.linalg.pinv(across.sum(0), rcond=1e-6) @ right
+
+
+def _slice(
+    rig: Rig,
+    axes: tuple[int, int],
+    through: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    step_m: float,
+) -> RoomSlice:
+    counts = [max(1, int(np.ceil((high[a] - low[a]) / step_m - 1e-9))) for a in axes]
+    # Whole cells reach over both ends alike; a floor stays a cell's edge.
+    first = np.array(
+        [
+            low[a] if low[a] == 0 else (low[a] + high[a] - n * step_m) / 2
+            for a, n in zip(axes, counts, strict=True)
+        ]
+    )
+    points = np.tile(through, (counts[1], counts[0], 1))
+    points[..., axes[0]] = first[0] + (np.arange(counts[0]) + 0.5) * step_m
+    points[..., axes[1]] = (first[1] + (np.arange(counts[1]) + 0.5) * step_m)[:, None]
+    sigma = sigma_map(rig, points.reshape(-1, 3)).reshape(counts[1], counts[0])
+    third = 3 - sum(axes)
+    return RoomSlice(axes, float(through[third]), first, step_m, sigma)

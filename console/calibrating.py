@@ -170,30 +170,6 @@ def thin_times(times: Path, into: Path, rate_hz: float) -> int:
     return len(instants)
 
 
-def uncertainty_at_patient_mm(rig: Rig, at: tuple[float, float, float] = (0.0, 0.0, 0.95)) -> float:
-    """Return how well the rig places a point at the patient, mm, one standard deviation.
-
-    A point that all cameras see is triangulated by least squares of its pixels; what the rig's
-    joint covariance does to it is propagated linearly (the cameras' errors come in together). NaN
-    where the covariance is not known.
-    """
-    if not rig.has_covariance:
-        return float("nan")
-    point = np.array(at)
-    normal, pull = np.zeros((3, 3)), np.zeros((3, len(rig.cov)))
-    for camera, where in zip(rig.cameras, rig.parameter_slices(), strict=True):
-        seen = camera.project_with_jacobians(point)
-        if not np.isfinite(seen.xy_px).all():
-            continue
-        by_own = np.concatenate([seen.by_pose, seen.by_intrinsics], axis=-1)
-        normal += seen.by_point.T @ seen.by_point
-        pull[:, where] = seen.by_point.T @ by_own
-    if np.linalg.matrix_rank(normal) < 3:
-        return float("nan")
-    shift = -np.linalg.solve(normal, pull)
-    return 1e3 * float(np.sqrt(np.trace(shift @ rig.cov @ shift.T)))
-
-
 def camera_sigmas_mm(rig: Rig) -> Mapping[str, float]:
     """Return how well each camera's place is known, mm; NaN where not known."""
     return {

@@ -9,15 +9,14 @@ from pathlib import Path
 from rich.table import Table
 
 from calibration.advice import Advice
+from calibration.quality import gate_limits
 from console.results import measure_result
 from console.terminal import out
 from lab.rig import Rig
 from lab.trial import Trial
 from report.numbers import measure_quantity
+from report.rig_rows import camera_table, figure_rows
 from report.words import readable
-
-# Columns of figures that a terminal of 80 characters holds beside their names.
-_CAMERAS_A_BLOCK = 6
 
 
 def show_trial(trial: Trial, record: Path, report: Path) -> None:
@@ -67,25 +66,25 @@ def show_truth(trial: Trial, truth: Mapping[tuple[str, str], float]) -> None:
 
 
 def show_rig(rig: Rig, path: Path) -> None:
-    """Print a rig's verdict and figures."""
+    """Print a rig's verdict and what its page says in figures."""
     _verdict(rig.quality.accepted, rig.quality.reasons)
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for name, value in rig.quality.figures.items():
-        table.add_row(readable(name), f"{value:.3f}")
-    out.print(table)
-    all_cameras = list(rig.quality.cameras.items())
-    for first in range(0, len(all_cameras), _CAMERAS_A_BLOCK):
-        block = all_cameras[first : first + _CAMERAS_A_BLOCK]
-        names = dict.fromkeys(name for _, figures in block for name in figures)
+    limits = gate_limits(max(max(camera.size_px) for camera in rig.cameras))
+    figures = Table(box=None, pad_edge=False, show_header=False)
+    figures.add_column()
+    figures.add_column(justify="right")
+    figures.add_column()
+    for row in figure_rows(rig, limits):
+        figures.add_row(row["label"], row["value"], row["limit"])
+    out.print(figures)
+    every = camera_table(rig)
+    if every["rows"]:
         cameras = Table(box=None, pad_edge=False, header_style="bold")
-        cameras.add_column("camera")
-        for camera, _ in block:
-            cameras.add_column(camera, justify="right")
-        for name in names:
-            cells = [f"{figures[name]:.3f}" if name in figures else "" for _, figures in block]
-            cameras.add_row(readable(name), *cells)
+        for i, name in enumerate(every["head"]):
+            # A value is never folded; a heading may be.
+            longest = max(len(row[i]) for row in every["rows"])
+            cameras.add_column(name, justify="right" if i else "left", min_width=longest)
+        for row in every["rows"]:
+            cameras.add_row(*row)
         out.print(cameras)
     out.print(f"rig  {path}", markup=False)
 

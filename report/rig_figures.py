@@ -12,6 +12,7 @@ from lab.board_views import CameraViews
 from lab.camera import Camera
 from lab.checks import FloatArray
 from lab.rig import Rig
+from lab.room_slice import RoomSlice
 from report.figures import nice_ticks
 
 _ACROSS = 16  # cells of the heat map over the image's longer side
@@ -166,6 +167,40 @@ def _label_side(across: float, own: FloatArray, every: FloatArray) -> str:
     if not 0.25 < across < 0.75:
         return "right" if across < 0.5 else "left"
     return "left" if own[0] < float(np.median(every[:, 0])) else "right"
+
+
+def slice_map(one: RoomSlice, rig: Rig) -> dict[str, Any]:
+    """Return the cells of a plane, each with its tone and its mm, and the cameras over them.
+
+    The tone goes with the logarithm, from the best cell to ten times as much.
+    """
+    rows, columns = one.sigma_m.shape
+    known = one.sigma_m[np.isfinite(one.sigma_m)]
+    best = float(known.min()) if len(known) else 1.0
+    with np.errstate(invalid="ignore"):
+        tone = np.log10(one.sigma_m / best).clip(0, 1)
+    size = one.step_m * np.array([columns, rows])
+    centres = np.stack([camera.centre for camera in rig.cameras])[:, one.axes]
+    place = (centres - one.low_m) / size
+    cells = []
+    for row, column in np.argwhere(np.isfinite(one.sigma_m)):
+        millimetres = 1e3 * float(one.sigma_m[row, column])
+        text = f"{millimetres:.1f}" if millimetres < 9.95 else f"{millimetres:.0f}"
+        cells.append(
+            {
+                "column": int(column),
+                "row": int(rows - 1 - row),
+                "tone": round(float(tone[row, column]), 3),
+                "text": text if millimetres < 1000 else "",
+            }
+        )
+    return {
+        "columns": columns,
+        "rows": rows,
+        "cells": cells,
+        "cameras": [p.round(4).tolist() for p in place if ((p >= 0) & (p <= 1)).all()],
+        "step": f"{one.step_m:g}\u00a0m",
+    }
 
 
 def _centre_covariances(rig: Rig) -> FloatArray | None:

@@ -14,15 +14,15 @@ from lab.board_views import CameraViews
 from lab.camera import Camera, intrinsics_names
 from lab.checks import FloatArray
 from lab.rig import Rig
+from lab.room_slice import RoomSlice
 from report.files import replace_file
-from report.numbers import Display, quantity, time_text
-from report.rig_figures import heat_map, hold_plot, image_reach, plan, sigmas
+from report.numbers import Display, quantity, signed, time_text
+from report.rig_figures import heat_map, hold_plot, image_reach, plan, sigmas, slice_map
+from report.rig_rows import MM, PX, camera_table, figure_rows
 from report.typesetting import typeset
 from report.words import sentence
 
 _TEMPLATES = ("rig.typ", "style.typ", "plots.typ", "rig_plots.typ")
-_PX = Display("px", 1.0, 2, 3)
-_MM = Display("mm", 1.0, 1, 3)
 _MS = Display("ms", 1000.0, 1, 2)
 _ONE = Display("", 1.0, 3, 6)
 _HASH_SHOWN = 16
@@ -42,6 +42,7 @@ def write_rig_page(
     views: Sequence[CameraViews] = (),
     advice: Sequence[str] = (),
     limits: Mapping[str, float] | None = None,
+    slices: Sequence[RoomSlice] = (),
 ) -> None:
     """Write the page of a rig as PDF/A, A4; the same rig gives the same bytes.
 
@@ -51,11 +52,12 @@ def write_rig_page(
         views: What its cameras saw of the board; without them the page says that it is not kept.
         advice: What to film next, a sentence each.
         limits: What the gate asks for, by the name of the figure; printed beside it.
+        slices: How well a point is known in planes through the room; none where it is not known.
 
     Raises:
         FileError: When the file cannot be written.
     """
-    content = rig_content(rig, views=views, advice=advice, limits=limits or {})
+    content = rig_content(rig, views=views, advice=advice, limits=limits or {}, slices=slices)
     pdf = typeset(_TEMPLATES, content, _moment(rig))
     replace_file(Path(path), lambda beside: beside.write_bytes(pdf))
 
@@ -74,6 +76,7 @@ def rig_content(
     views: Sequence[CameraViews] = (),
     advice: Sequence[str] = (),
     limits: Mapping[str, float] | None = None,
+    slices: Sequence[RoomSlice] = (),
 ) -> dict[str, Any]:
     """Return everything the template prints, as plain values; arguments as in `write_rig_page`."""
     quality = rig.quality
@@ -109,10 +112,11 @@ def rig_content(
         "refused": not quality.accepted,
         "advice": [_sentence(text, rig.names) for text in advice],
         "evidence": bool(views),
-        "figures": _figures(rig, limits or {}),
-        "glance": _glance(rig, spread),
+        "figures": figure_rows(rig, limits or {}),
+        "glance": camera_table(rig),
         "plan": plan(rig, up_known),
         "plan_note": _plan_note(rig, up_known),
+        "slices": [{"title": _slice_title(one, up_known), **slice_map(one, rig)} for one in slices],
         "cameras": cameras,
     }
 
@@ -120,36 +124,6 @@ def rig_content(
 def _sentence(text: str, names: Sequence[str]) -> str:
     """Begin with a capital, unless the text begins with a camera's name."""
     return text if text.startswith(tuple(names)) else sentence(text)
-
-
-def _glance(rig: Rig, spread: Mapping[str, FloatArray]) -> dict[str, Any]:
-    """Return one row a camera: what was seen, how well it fits, how well it is known."""
-    rows = []
-    for camera in rig.cameras:
-        own = rig.quality.cameras.get(camera.name, {})
-        sigma = float(spread[camera.name][0]) if camera.name in spread else math.nan
-        place = own.get("position_sigma_mm", math.nan)
-        rows.append(
-            [
-                camera.name,
-                f"{own['views']:.0f}" if "views" in own else "\u2013",
-                f"{100 * own['coverage']:.0f}\u00a0%" if "coverage" in own else "\u2013",
-                quantity(own.get("rmse_px", math.nan), math.nan, _PX).text,
-                quantity(own.get("held_out_rmse_px", math.nan), math.nan, _PX).text,
-                quantity(float(camera.intrinsics[0]), sigma, _PX).text,
-                "fixed" if place == 0 else quantity(place, math.nan, _MM).text,
-            ]
-        )
-    head = [
-        "Camera",
-        "Views",
-        "Image seen",
-        "Residual",
-        "Held-out residual",
-        "Focal length \u00b1 95\u00a0%",
-        "Place (1 sigma)",
-    ]
-    return {"head": head, "rows": rows if rig.quality.cameras else []}
 
 
 def _state(rig: Rig) -> dict[str, str]:
@@ -172,47 +146,14 @@ def _plan_note(rig: Rig, up_known: bool) -> str:
     return f"{view}{still}"
 
 
-_ROWS = (
-    ("held_out_distance_rmse_mm", "Distances on the board, held-out poses", _MM),
-    ("held_out_rigid_rmse_mm", "Corners against the rigid board, held-out poses", _MM),
-    ("held_out_rmse_px", "Reprojection, held-out poses", _PX),
-    ("rmse_px", "Reprojection of the fit", _PX),
-    ("corner_noise_px", "Noise of a corner, per axis", _PX),
-    ("floor_rmse_px", "Reprojection of the floor recording", _PX),
-    ("floor_plane_rms_mm", "Floor corners off their plane", _MM),
-)
-
-
-def _figures(rig: Rig, limits: Mapping[str, float]) -> list[dict[str, str]]:
-    """Return the rows of the table: what, value, what the gate asks for."""
-    figures, rows = rig.quality.figures, []
-    for key, label, display in _ROWS:
-        if key not in figures:
-            continue
-        limit = limits.get(key, math.nan)
-        rows.append(
-            {
-                "label": label,
-                "value": quantity(figures[key], math.nan, display).text,
-                "limit": f"at most {limit:.3g}\u00a0{display.unit}" if limit == limit else "",
-            }
-        )
-    for key, label in (
-        ("board_poses", "Board poses"),
-        ("shared_poses", "of these seen by two cameras or more"),
-        ("held_out_poses", "of these judged without having been used"),
-    ):
-        if key in figures:
-            rows.append({"label": label, "value": f"{figures[key]:.0f}", "limit": ""})
-    if "gravity_sigma_rad" in figures:
-        degrees = math.degrees(figures["gravity_sigma_rad"])
-        rows.append(
-            {"label": "Up is known to (1 sigma)", "value": f"{degrees:.2g}\u00b0", "limit": ""}
-        )
-    if "belt_incline_rad" in figures:
-        degrees = math.degrees(figures["belt_incline_rad"])
-        rows.append({"label": "Incline of the belt", "value": f"{degrees:.2f}\u00b0", "limit": ""})
-    return rows
+def _slice_title(one: RoomSlice, up_known: bool) -> str:
+    """Say which plane of the room a slice is."""
+    where = f"{signed(one.at_m, 1)}\u00a0m"
+    if not up_known:
+        return f"The first camera's x (right) and z (forward), y = {where}"
+    if one.axes == (0, 1):
+        return f"From above, {where} over the floor"
+    return f"From the side, y = {where}"
 
 
 def _camera_head(camera: Camera) -> str:
@@ -227,10 +168,10 @@ def _camera_facts(rig: Rig, camera: Camera, views: CameraViews | None) -> list[d
     own = rig.quality.cameras.get(camera.name, {})
     rows: list[tuple[str, str]] = []
     for key, label, display in (
-        ("rmse_px", "Residual", _PX),
-        ("held_out_rmse_px", "Residual, held-out poses", _PX),
-        ("corner_noise_px", "Noise per axis", _PX),
-        ("position_sigma_mm", "Place known to (1 sigma)", _MM),
+        ("rmse_px", "Residual", PX),
+        ("held_out_rmse_px", "Residual, held-out poses", PX),
+        ("corner_noise_px", "Noise per axis", PX),
+        ("position_sigma_mm", "Place known to (1 sigma)", MM),
     ):
         # The camera that the frame is fixed to stands where it stands by definition.
         fixed = key == "position_sigma_mm" and own.get(key) == 0
@@ -264,7 +205,7 @@ def _lens(camera: Camera, spread: FloatArray | None) -> list[dict[str, str]]:
         sigma = math.nan if spread is None else float(spread[i])
         if i >= 4 and value == 0 and not sigma > 0:
             continue
-        display = _PX if i < 4 else _ONE
+        display = PX if i < 4 else _ONE
         text = quantity(value, sigma if sigma > 0 else math.nan, display).text
         found.append({"name": name, "value": text})
     return found

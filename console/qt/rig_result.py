@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from console.calibrating import RigState, camera_sigmas_mm, uncertainty_at_patient_mm
+from console.calibrating import RigState, camera_sigmas_mm
 from console.cell import BAD, GOOD
 from console.qt.look import Look
 from console.qt.parts import MarkLabel, boxed, column, label, row, rule, set_text
@@ -78,7 +78,7 @@ class RigResult(QWidget):
                 widget.deleteLater()
         figures = rig.quality.figures
         rows = [
-            ("cal.figure.patient", f"{1.96 * uncertainty_at_patient_mm(rig):.1f} mm"),
+            ("cal.figure.patient", f"{1.96 * figures.get('pelvis_sigma_mm', math.nan):.1f} mm"),
             ("cal.figure.board", f"{figures.get('held_out_distance_rmse_mm', math.nan):.2f} mm"),
             ("cal.figure.pixels", f"{figures.get('held_out_rmse_px', math.nan):.2f} px"),
             ("cal.figure.floor", f"{figures.get('floor_rmse_px', math.nan):.2f} px"),

@@ -12,13 +12,15 @@ from calibration.board import Board
 from calibration.board_print import Sheet, write_board_pdf
 from calibration.board_toml import write_measured
 from console.terminal import out, write_json
-from console.verbs.options import AsJson
+from console.verbs.options import AsJson, to_write
 from lab.errors import LabError
 
 
 def board(
     file: Annotated[Path, typer.Argument(metavar="BOARD.toml", help="The board's TOML file.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The PDF to write.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", callback=to_write, help="The PDF to write.")
+    ] = None,
     paper: Annotated[
         str | None,
         typer.Option(

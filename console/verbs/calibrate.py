@@ -20,7 +20,7 @@ from console.progress import counts
 from console.results import rig_result
 from console.tables import show_advice, show_rig
 from console.terminal import REFUSED, write_json
-from console.verbs.options import AsJson, Cache
+from console.verbs.options import AsJson, Cache, to_write
 from lab.board_views import CameraViews
 from lab.errors import LabError
 from lab.store import save_rig
@@ -35,7 +35,9 @@ TimesFile = Annotated[
 def calibrate(
     videos: Annotated[list[Path], typer.Argument(help="One video a camera; its name names it.")],
     board: BoardFile,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The rig to write, RIG.h5.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", callback=to_write, help="The rig to write, RIG.h5.")
+    ],
     times: TimesFile = None,
     lens: Annotated[
         list[Path] | None,

@@ -8,13 +8,15 @@ from typing import Annotated
 import typer
 
 from console.terminal import out, write_json
-from console.verbs.options import AsJson
+from console.verbs.options import AsJson, to_write
 from lab.plates import read_plates
 from report.plates_print import write_plates_pdf
 
 
 def plates(
-    output: Annotated[Path, typer.Option("-o", "--output", help="The PDF to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", callback=to_write, help="The PDF to write.")
+    ],
     source: Annotated[
         str, typer.Argument(metavar="[NAME|FILE]", help="A set of configs/plates, or a file.")
     ] = "gait-ring",

@@ -10,7 +10,7 @@ import typer
 from console.records import RECORD, write_page_pictures, write_report
 from console.settings import TRIAL_FILE, read_settings
 from console.terminal import REFUSED, out, write_json
-from console.verbs.options import AsJson
+from console.verbs.options import AsJson, to_write
 from lab.store import load_trial
 from report.export.formats import export
 
@@ -19,7 +19,9 @@ _Trial = Annotated[Path, typer.Argument(metavar="TRIAL.h5", help="The stored tri
 
 def report(
     trial: _Trial,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The PDF to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", callback=to_write, help="The PDF to write.")
+    ],
     previous: Annotated[
         Path | None, typer.Option(help="An earlier visit's trial.h5 to compare with.")
     ] = None,

@@ -13,15 +13,17 @@ from calibration.board import Board
 from calibration.detect_cache import cache_folder
 from calibration.floor import place_floor
 from calibration.formats.door import FORMATS, read_rig, write_rig_as
+from calibration.pelvis import with_pelvis
 from calibration.plumb import read_plumb
 from calibration.quality import gate_limits
+from calibration.sigma_map import room_slices
 from console.floor import find_floor
 from console.progress import counts
 from console.results import rig_result
 from console.tables import show_advice, show_rig
 from console.terminal import REFUSED, out, write_json
 from console.verbs.calibrate import BoardFile
-from console.verbs.options import AsJson, Cache
+from console.verbs.options import AsJson, Cache, to_write
 from console.verbs.rig_check import check
 from lab.errors import LabError
 from lab.store import load_rig, load_views, save_rig
@@ -43,6 +45,7 @@ def show(
         typer.Option(
             "-o",
             "--output",
+            callback=to_write,
             help="A PDF to write: coverage and residuals of each camera, where they stand, what to "
             "film next.",
         ),
@@ -60,6 +63,7 @@ def show(
             views=views,
             advice=[item.text for item in advice],
             limits=gate_limits(max(max(camera.size_px) for camera in stored.cameras)),
+            slices=room_slices(stored, "gravity_sigma_rad" in stored.quality.figures),
         )
     if json:
         page = {} if output is None else {"page": str(output)}
@@ -77,7 +81,9 @@ def floor(
     rig: _Rig,
     videos: Annotated[list[Path], typer.Argument(help="Videos of the board lying on the floor.")],
     board: BoardFile,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The rig to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", callback=to_write, help="The rig to write.")
+    ],
     level_sigma_deg: Annotated[
         float, typer.Option(help="How level the floor is known to be, one standard deviation.")
     ] = 0.1,
@@ -131,6 +137,7 @@ def floor(
         thickness_m=thickness_mm / 1000,
         plumb=hanging,
     )
+    placed = with_pelvis(placed, None, floor=True)
     save_rig(placed, output, load_views(rig))
     if json:
         write_json(rig_result(placed, output))
@@ -144,7 +151,9 @@ def import_rig(
     source: Annotated[
         Path, typer.Argument(help="A calibration of another system: a file, or its folder.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The rig to write, RIG.h5.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", callback=to_write, help="The rig to write, RIG.h5.")
+    ],
     unit: Annotated[
         str, typer.Option(help="Of lengths, where the file does not say it: m, cm or mm.")
     ] = "m",

@@ -16,7 +16,7 @@ from calibration.detect_cache import cache_folder
 from console.progress import counts
 from console.terminal import REFUSED, out, write_json
 from console.verbs.calibrate import BoardFile, TimesFile
-from console.verbs.options import AsJson, Cache
+from console.verbs.options import AsJson, Cache, to_write
 from lab.errors import LabError
 from lab.store import load_rig, save_rig
 
@@ -36,7 +36,12 @@ def check(
     times: TimesFile = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Where to write the rig with what moved solved anew."),
+        typer.Option(
+            "-o",
+            "--output",
+            callback=to_write,
+            help="Where to write the rig with what moved solved anew.",
+        ),
     ] = None,
     cache: Cache = True,
     json: AsJson = False,

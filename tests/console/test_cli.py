@@ -24,6 +24,17 @@ def test_what_the_system_refuses_is_one_readable_message(tmp_path, capsys, verb)
     assert file.read_text() == "kept"
 
 
+def test_where_to_write_is_looked_at_before_any_work(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("kept")
+    films = ["cam01.mp4", "cam02.mp4", "--board", "board.toml"]  # none is there
+    assert main(["calibrate", *films, "-o", str(tmp_path / "notes.txt" / "rig.h5")]) == 2
+    assert "the folder cannot be made" in capsys.readouterr().err
+    assert main(["calibrate", *films, "-o", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
+    assert main(["plates", "-o", str(tmp_path / "new" / "deep" / "plates.pdf")]) == 0
+    assert (tmp_path / "new" / "deep" / "plates.pdf").read_bytes().startswith(b"%PDF")
+
+
 def test_debug_shows_where(tmp_path):
     with pytest.raises(Exception, match=r"no trial\.toml"):
         main(["process", str(tmp_path), "--debug"])

@@ -14,7 +14,7 @@ from analysis.events import hold_events
 from calibration.board import Board
 from capture.session import Take
 from console.board_watch import why_not
-from console.calibrating import RigState, boards, thin_times, uncertainty_at_patient_mm
+from console.calibrating import RigState, boards, thin_times
 from console.capturing import _ended_now
 from console.cell import BAD, GOOD, LOOK, UNKNOWN, CameraNow, CellNow, NodeNow
 from console.checks import check_capture, ready
@@ -103,30 +103,6 @@ def test_times_are_thinned_to_common_instants(tmp_path):
     a, b = ([int(frame) for c, frame, _ in kept if c == name] for name in "ab")
     assert a == b
     assert len(a) == count == 50
-
-
-def test_the_rigs_error_at_the_patient_is_that_of_drawn_rigs():
-    rig = treadmill_room(4)
-    size = len(rig.cov)
-    sigma = np.full(size, 1e-4)
-    for where in rig.parameter_slices():
-        sigma[where.start + 6 : where.start + 10] = 0.2
-        sigma[where.start + 10 : where.stop] = 1e-5
-    rig = replace(rig, cov=np.diag(sigma**2))
-    point = np.array([0.0, 0.0, 0.95])
-    rng, found = np.random.default_rng(1), []
-    for delta in rig.draw(rng, 200):
-        other = rig.perturbed(delta)
-        normal, pull = np.zeros((3, 3)), np.zeros(3)
-        for true, moved in zip(rig.cameras, other.cameras, strict=True):
-            jacobian = moved.project_with_jacobians(point).by_point
-            normal += jacobian.T @ jacobian
-            pull += jacobian.T @ (true.project(point) - moved.project(point))
-        found.append(np.linalg.solve(normal, pull))
-    scatter = 1e3 * float(np.sqrt((np.array(found) ** 2).sum(1).mean()))
-    assert uncertainty_at_patient_mm(rig) == pytest.approx(scatter, rel=0.15)
-    unknown = replace(rig, cov=np.full((size, size), np.nan))
-    assert math.isnan(uncertainty_at_patient_mm(unknown))
 
 
 def test_why_a_board_is_not_found():

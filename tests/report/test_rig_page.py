@@ -14,8 +14,9 @@ from lab.camera import Camera
 from lab.errors import FileError
 from lab.pose import Pose
 from lab.rig import Rig, RigQuality
+from lab.room_slice import RoomSlice
 from lab.store import load_rig, load_views, save_rig
-from report.rig_figures import grid_of, heat_map, plan
+from report.rig_figures import grid_of, heat_map, plan, slice_map
 from report.rig_page import write_rig_page
 
 
@@ -92,6 +93,24 @@ def test_a_rig_without_views_or_covariance_says_so(tmp_path):
     assert "How well each place is known is not stated by this rig" in text
     assert "Arrows magnified" not in text
     assert "±" not in text.split("Each camera")[1]
+
+
+def test_how_well_a_point_is_known_is_a_map_on_the_page(tmp_path):
+    sigma = np.array([[0.0012, 0.0034, np.nan], [0.002, 0.0127, 0.005]])
+    one = RoomSlice((0, 1), 1.0, np.array([-3.5, -1.0]), 0.5, sigma)
+    write_rig_page(make_rig(), tmp_path / "a.pdf", slices=(one,))
+    text = read(tmp_path / "a.pdf").split("How well a point is known")[1]
+    assert "From above, 1.0 m over the floor" in text
+    for number in ("2.0", "13", "5.0", "1.2", "3.4"):
+        assert f" {number} " in text
+    drawn = slice_map(one, make_rig())
+    assert [(c["column"], c["row"]) for c in drawn["cells"]] == [
+        (0, 1), (1, 1), (0, 0), (1, 0), (2, 0),
+    ]  # fmt: skip
+    assert drawn["cells"][0]["tone"] == 0
+    assert drawn["cells"][3]["tone"] == 1
+    write_rig_page(make_rig(), tmp_path / "none.pdf")
+    assert "How well a point is known" not in read(tmp_path / "none.pdf")
 
 
 def test_the_same_rig_gives_the_same_bytes(tmp_path, views):
