@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -41,6 +39,7 @@ from calibration.synchrony import chi_squared, disagreements, estimate_jitter
 from calibration.thresholds import thresholds
 from calibration.views import Sightings
 from lab.checks import FloatArray
+from lab.cores import over_cores
 from lab.errors import LabError
 from lab.pose import Pose
 
@@ -250,12 +249,12 @@ def _each_lens(
     models: Mapping[str, str],
 ) -> tuple[Lens, ...]:
     """Calibrate every camera by itself, on all cores; each is the same on any number of them."""
-    with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, len(sightings.names)))) as pool:
-        waiting = [
-            pool.submit(calibrate_lens, name, sizes_px[name], views, corners_m, models.get(name))
-            for name, views in zip(sightings.names, sightings.views, strict=True)
-        ]
-        return tuple(one.result() for one in waiting)
+
+    def calibrate(c: int, _: int) -> Lens:
+        name = sightings.names[c]
+        return calibrate_lens(name, sizes_px[name], sightings.views[c], corners_m, models.get(name))
+
+    return tuple(over_cores(calibrate, len(sightings.names), chunk=1))
 
 
 def as_seen(timed: TimedNetwork) -> Network:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from lab.checks import FloatArray
+from lab.cores import over_cores
 from reconstruct.bulk import LANES, agree_block, workspace
 from reconstruct.gates import (
     FALSE_ALARM,
@@ -23,7 +24,8 @@ from reconstruct.gates import (
     misfit,
     verdict,
 )
-from reconstruct.optics import AREA, COMPILED, FISHEYE, KIND, in_threads, invert, middle_of
+from reconstruct.optics import AREA, CHUNK, COMPILED, FISHEYE, KIND, invert, middle_of
+from reconstruct.pairs import can_meet, pair_cameras, without_lenses
 from reconstruct.sightlines import STEPS, Estimate, Sightlines, solve_point, start_point
 
 BoolArray = NDArray[np.bool_]
@@ -34,7 +36,8 @@ _PRIOR = float(np.log(9.0))
 # A rival this many times less likely is no rival.
 _MARGIN = float(np.log(20.0))
 _ROUNDS = 4
-_LEAST_BLOCKS = 128  # to a thread
+# Pairs within the best party so far are not asked once it has this many members.
+_FIRM = 4
 
 GOOD, TOO_FEW, DISAGREE, AMBIGUOUS, OUTSIDE, SIDES, MOVEMENT = range(7)
 REASONS = (
@@ -77,11 +80,11 @@ def agree(
     """Find the points on which the views agree.
 
     All views of a point are taken first. Where the misfit or one view's disagreement is too
-    large, every pair of cameras proposes a point, each further view votes with its likelihood
-    against that of an error anywhere in the image, and the best pair's party is taken; then views
-    leave or join, the worst first, until all that take part agree and the others do not. A point
-    of two views is withheld where another pair would have done as well. The points that stand are
-    the most likely ones for their views, all with full weight.
+    large, every pair of cameras whose sights can meet proposes a point, each further view votes
+    with its likelihood against that of an error anywhere in the image, and the best pair's party
+    is taken; then views leave or join, the worst first, until all that take part agree and the
+    others do not. A point of two views is withheld where another pair would have done as well. The
+    points that stand are the most likely ones for their views, all with full weight.
 
     Args:
         s: The sightlines, with information.
@@ -90,20 +93,20 @@ def agree(
     """
     cameras, n = s.seen.shape
     middle = middle_of(s.cameras)
-    gates = _gates(cameras)
+    gates, pairs = _gates(cameras), pair_cameras(s.packed)
     volume = np.array([*(inside_volume[0] - middle), inside_volume[1] ** 2])
     used, status = np.ascontiguousarray(s.seen.T), np.empty(n, np.uint8)
     xyz, cov = np.empty((n, 3)), np.empty((n, 6))
     figures = np.empty((3, cameras, n, 2))
-    # Whole blocks, so that which points lie side by side does not depend on the threads.
+    # Whole blocks, so that which points lie side by side does not depend on the cores.
     side_by_side = robust and not (s.packed[:, KIND] == FISHEYE).any()
-    in_threads(
+    over_cores(
         lambda a, b: _agree_all(
-            s.packed, s.xy_px, s.xy, s.information, gates, volume, robust, side_by_side,
+            s.packed, s.xy_px, s.xy, s.information, pairs, gates, volume, robust, side_by_side,
             used, status, xyz, cov, figures, LANES * a, min(LANES * b, n),
         ),
         -(-n // LANES),
-        least=_LEAST_BLOCKS,
+        chunk=CHUNK // LANES,
     )  # fmt: skip
     xyz += middle
     return Agreement(
@@ -163,51 +166,67 @@ def _join(at, told):
 
 
 @njit(**COMPILED)
-def _propose(packed, xy_px, xy, information, seen, i, volume, party, two, votes, rivals):
-    """Find the party of the best pair, and for each camera the best proposal that it is part of."""
+def _propose(
+    packed, xy_px, xy, information, pairs, seen, i, volume, party, two, votes, rivals, spread
+):
+    """Find the party of the best pair, and for each camera the best proposal that it is part of.
+
+    Returns where the best pair's party is, nearly.
+    """
     cameras = len(packed)
-    best = -np.inf
+    numbers, essential = pairs
+    best, members = -np.inf, 0
+    x = y = z = np.nan
     party[:] = False
     votes[:] = -np.inf
-    for k in range(cameras):
-        for m in range(k + 1, cameras):
-            if not (seen[k] and seen[m]):
+    without_lenses(packed, xy, information, seen, i, spread)
+    for pair in range(len(numbers)):
+        k, m = numbers[pair]
+        if not (seen[k] and seen[m]):
+            continue
+        if members >= _FIRM and party[k] and party[m]:
+            continue  # would propose the same party again
+        if not can_meet(essential[pair], xy, spread, k, m, i):
+            continue
+        two[:] = False
+        two[k] = two[m] = True
+        at = _solve(packed, xy_px, xy, information, two, i, 2)
+        own = misfit(packed, xy_px, information, two, i, at)
+        far = (at[0] - volume[0]) ** 2 + (at[1] - volume[1]) ** 2 + (at[2] - volume[2]) ** 2
+        if not (own < GATE_PAIR and far < volume[3]):
+            continue
+        count, joined = -own / 2, 2
+        for c in range(cameras):
+            if c in (k, m) or not seen[c]:
                 continue
-            two[:] = False
-            two[k] = two[m] = True
-            at = _solve(packed, xy_px, xy, information, two, i, 2)
-            own = misfit(packed, xy_px, information, two, i, at)
-            far = (at[0] - volume[0]) ** 2 + (at[1] - volume[1]) ** 2 + (at[2] - volume[2]) ** 2
-            if not (own < GATE_PAIR and far < volume[3]):
+            told = foretell(packed, xy_px, information, c, i, False, at)
+            if not told[0] < GATE_VIEW:
                 continue
-            count = -own / 2
-            for c in range(cameras):
-                if c in (k, m) or not seen[c]:
-                    continue
-                told = foretell(packed, xy_px, information, c, i, False, at)
-                if not told[0] < GATE_VIEW:
-                    continue
-                # An error may lie anywhere in the image.
-                gain = _PRIOR + np.log(packed[c, AREA] / (2 * np.pi))
-                gain -= (told[0] + np.log(told[1])) / 2
-                if gain > 0:
-                    two[c] = True
-                    count += gain
-                    at = _join(at, told)
-            if count > best:
-                best = count
-                party[:] = two
-            for c in range(cameras):
-                if two[c] and count > votes[c]:
-                    votes[c] = count
-                    for j in range(9):
-                        rivals[c, j] = at[j]
+            # An error may lie anywhere in the image.
+            gain = _PRIOR + np.log(packed[c, AREA] / (2 * np.pi))
+            gain -= (told[0] + np.log(told[1])) / 2
+            if gain > 0:
+                two[c] = True
+                count += gain
+                joined += 1
+                at = _join(at, told)
+        if count > best:
+            best, members = count, joined
+            x, y, z = at[0], at[1], at[2]
+            party[:] = two
+        for c in range(cameras):
+            if two[c] and count > votes[c]:
+                votes[c] = count
+                for j in range(9):
+                    rivals[c, j] = at[j]
+    return x, y, z
 
 
 @njit(**COMPILED)
-def _settle(packed, xy_px, xy, information, seen, i, party):
+def _settle(packed, xy_px, xy, information, seen, i, party, start):
     """Let views leave and join until nothing changes (or the rounds are over)."""
-    at = _solve(packed, xy_px, xy, information, party, i, STEPS)
+    x, y, z = start
+    at = solve_point(packed, xy_px, information, party, i, x, y, z, STEPS)
     for _ in range(_ROUNDS):
         n = 0
         for k in range(len(packed)):
@@ -256,6 +275,7 @@ def _agree_all(
     xy_px,
     xy,
     information,
+    pairs,
     gates,
     volume,
     robust,
@@ -270,7 +290,7 @@ def _agree_all(
 ):
     cameras = len(packed)
     seen, two = np.zeros(cameras, np.bool_), np.zeros(cameras, np.bool_)
-    votes, rivals = np.zeros(cameras), np.zeros((cameras, 9))
+    votes, rivals, spread = np.zeros(cameras), np.zeros((cameras, 9)), np.zeros((cameras, 3))
     w, kept = workspace(cameras)
     settled = np.zeros(LANES, np.bool_)
     for i in range(first, end):
@@ -294,12 +314,15 @@ def _agree_all(
         code = TOO_FEW
         at = (np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
         if n >= 2:
-            at = _solve(packed, xy_px, xy, information, used[i], i, STEPS)
             code = GOOD
+            # What was looked at side by side is known to disagree.
+            search = side_by_side and n > 2
+            if not search:
+                at = _solve(packed, xy_px, xy, information, used[i], i, STEPS)
             if not robust:
                 if not np.isfinite(at[0] + at[1] + at[2] + at[3] + at[6] + at[8]):
                     code = TOO_FEW
-            elif verdict(packed, xy_px, information, used[i], i, at, gates, figures):
+            elif not search and verdict(packed, xy_px, information, used[i], i, at, gates, figures):
                 done = True
             else:
                 code = DISAGREE
@@ -307,10 +330,11 @@ def _agree_all(
                 if n > 2:
                     party = used[i]
                     seen[:] = party
-                    _propose(
-                        packed, xy_px, xy, information, seen, i, volume, party, two, votes, rivals
-                    )
-                    at = _settle(packed, xy_px, xy, information, seen, i, party)
+                    start = _propose(
+                        packed, xy_px, xy, information, pairs, seen, i, volume, party, two, votes,
+                        rivals, spread,
+                    )  # fmt: skip
+                    at = _settle(packed, xy_px, xy, information, seen, i, party, start)
                     if fits(packed, xy_px, information, party, i, at, gates):
                         code = AMBIGUOUS if _doubt(seen, party, votes, rivals, at) else GOOD
             if robust and code == GOOD:

@@ -7,9 +7,6 @@ for the sake of rounding.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -33,7 +30,7 @@ COMPILED: dict[str, Any] = {
     "fastmath": {"contract", "arcp", "nsz", "reassoc"},
 }
 _NEWTON_STEPS = 12
-_LEAST_CHUNK = 2048
+CHUNK = 2048  # points done at a time by one core
 
 
 def middle_of(cameras: tuple[Camera, ...]) -> FloatArray:
@@ -59,22 +56,6 @@ def pack(cameras: tuple[Camera, ...]) -> FloatArray:
         row[_FOLD] = fold * fold
         row[AREA] = camera.size_px[0] * camera.size_px[1]
     return rows
-
-
-def in_threads(work: Callable[[int, int], Any], n: int, *, least: int = _LEAST_CHUNK) -> list[Any]:
-    """Call work(first, end) for parts of n points, each in its own thread; results in order.
-
-    Parts are of at least so many points, so that threads are worth their while.
-
-    The compiled code lets go of Python's lock. No point knows of another, so the result does not
-    depend on the number of threads.
-    """
-    parts = min(os.cpu_count() or 1, max(1, n // least))
-    if parts == 1:
-        return [work(0, n)]
-    ends = np.linspace(0, n, parts + 1).astype(int).tolist()
-    with ThreadPoolExecutor(parts) as pool:
-        return list(pool.map(work, ends[:-1], ends[1:]))
 
 
 @njit(**COMPILED)
@@ -141,6 +122,21 @@ def unbend(p, x_px, y_px):
             # The next step would be of the order of its square.
             return u, v, u * u + v * v < p[_FOLD]
     return u, v, False
+
+
+@njit(**COMPILED)
+def spread_without_lens(p, u, v, xx, xy, yy):
+    """Return the covariance (3) in x/z, y/z at u, v of pixels with information xx, xy, yy."""
+    _, _, a, b, d = _bend(p, u, v)
+    fx, fy = p[_FOCAL], p[_FOCAL + 1]
+    xx, xy, yy = fx * fx * xx, fx * fy * xy, fy * fy * yy
+    # The inverse of B' W B, of which the inverse of B is symmetric.
+    over = 1 / (xx * yy - xy * xy)
+    xx, xy, yy = yy * over, -xy * over, xx * over
+    back = 1 / (a * d - b * b)
+    a, b, d = d * back, -b * back, a * back
+    p0, p1, q0, q1 = a * xx + b * xy, a * xy + b * yy, b * xx + d * xy, b * xy + d * yy
+    return p0 * a + p1 * b, p0 * b + p1 * d, q0 * b + q1 * d
 
 
 @njit(**COMPILED)

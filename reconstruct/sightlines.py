@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from lab.camera import Camera
 from lab.checks import FloatArray
-from reconstruct.optics import COMPILED, in_threads, invert, middle_of, pack, see, unbend
+from lab.cores import over_cores
+from reconstruct.optics import CHUNK, COMPILED, invert, middle_of, pack, see, unbend
 
 STEPS = 8
 # A shorter last step leaves some ten nanometres to go.
@@ -75,7 +76,9 @@ def take_sightlines(cameras: tuple[Camera, ...], xy_px: FloatArray) -> Sightline
     packed = pack(cameras)
     xy_px = np.ascontiguousarray(xy_px, float)
     xy, state = np.empty_like(xy_px), np.empty(xy_px.shape[:-1], np.uint8)
-    in_threads(lambda a, b: _unbend_all(packed, xy_px, xy, state, a, b), xy_px.shape[1])
+    over_cores(
+        lambda a, b: _unbend_all(packed, xy_px, xy, state, a, b), xy_px.shape[1], chunk=CHUNK
+    )
     if (state == _UNDECIDED).any():
         for c, camera in enumerate(cameras):
             hard = state[c] == _UNDECIDED
@@ -175,8 +178,10 @@ def solve(s: Sightlines, used: NDArray[np.bool_]) -> Estimate:
     n = s.seen.shape[1]
     xyz, cov = np.empty((n, 3)), np.empty((n, 6))
     mask = np.ascontiguousarray(used.T)
-    in_threads(
-        lambda a, b: _solve_all(s.packed, s.xy_px, s.xy, s.information, mask, xyz, cov, a, b), n
+    over_cores(
+        lambda a, b: _solve_all(s.packed, s.xy_px, s.xy, s.information, mask, xyz, cov, a, b),
+        n,
+        chunk=CHUNK,
     )
     return Estimate(xyz + middle_of(s.cameras), cov)
 

@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit
 
 from lab.checks import FloatArray
-from reconstruct.optics import COMPILED, in_threads
+from lab.cores import over_cores
+from reconstruct.optics import COMPILED
 
 _WIDTH = 16  # replicates side by side
 _PAD = 11  # rows of nothing before and after; as many as there are diagonals below the main one
@@ -56,7 +57,7 @@ def smooth_twice(rows: FloatArray, taps: FloatArray, values: FloatArray) -> Floa
     values = np.ascontiguousarray(values)
     result = np.empty_like(values)
     blocks = -(-len(values) // _WIDTH)
-    in_threads(lambda a, b: _smooth_blocks(rows, taps, values, result, a, b), blocks, least=1)
+    over_cores(lambda a, b: _smooth_blocks(rows, taps, values, result, a, b), blocks, chunk=1)
     return result
 
 

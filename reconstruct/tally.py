@@ -9,7 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lab.checks import FloatArray
-from reconstruct.optics import in_threads
+from lab.cores import over_cores
+from reconstruct.optics import CHUNK
 
 # Without leave to reorder: the numbers are the same as those of whole arrays.
 _EXACT: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
@@ -26,7 +27,7 @@ def weigh(cov_px: FloatArray, sigma_px: FloatArray) -> FloatArray:
     cov = np.ascontiguousarray(cov_px).reshape(cameras, frames * joints, 4)
     result = np.empty((cameras, frames * joints, 3))
     flat = sigma_px**-2.0
-    in_threads(lambda a, b: _weigh(cov, flat, result, a, b), frames * joints)
+    over_cores(lambda a, b: _weigh(cov, flat, result, a, b), frames * joints, chunk=CHUNK)
     return result
 
 
@@ -49,7 +50,7 @@ def _weigh(cov, flat, result, first, end):
 def all_known(cov_px: FloatArray, seen: NDArray[np.bool_]) -> bool:
     """Return whether every covariance (C, T, K, 2, 2) of what was seen (C, T * K) is known."""
     cov = np.ascontiguousarray(cov_px).reshape(*seen.shape, 4)
-    return all(in_threads(lambda a, b: _all_known(cov, seen, a, b), seen.shape[1]))
+    return all(over_cores(lambda a, b: _all_known(cov, seen, a, b), seen.shape[1], chunk=CHUNK))
 
 
 @njit(**_EXACT)
@@ -88,11 +89,12 @@ def take_stock(
     shape = used.shape
     length, in_px = np.empty(shape), np.empty((*shape, 2))
     kept = np.empty((*shape, 3))
-    sums = in_threads(
+    sums = over_cores(
         lambda a, b: _take_stock(
             residual_px, standardised, redundancy, information, used, length, in_px, kept, a, b
         ),
         shape[1],
+        chunk=CHUNK,
     )
     return length, kept, in_px, sum(s[0] for s in sums), sum(s[1] for s in sums)
 
@@ -130,7 +132,7 @@ def medians(values: FloatArray) -> FloatArray:
         for at in range(first, end):
             result[at // joints, at % joints] = _median(values[at // joints, :, at % joints])
 
-    in_threads(work, cameras * joints, least=1)
+    over_cores(work, cameras * joints, chunk=joints)
     return result
 
 
@@ -164,9 +166,10 @@ def carry_parameters(
         start: Where the camera's parameters begin in the result.
         result: (N, 3, Q), written in place.
     """
-    in_threads(
+    over_cores(
         lambda a, b: _carry_parameters(points, cov, information, *by, start, result, a, b),
         len(points),
+        chunk=CHUNK,
     )
 
 

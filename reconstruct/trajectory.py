@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from lab.camera import Camera
 from lab.checks import FloatArray
+from lab.cores import over_cores
 from reconstruct import path_system
 from reconstruct.optics import middle_of, pack
 from reconstruct.path_system import ORDER, WINDOW
@@ -192,13 +191,7 @@ def fit_trajectories(
             return None
         return replace(path, xyz=path.xyz + middle, cutoff_hz=path.cutoff_hz / step_s)
 
-    with ThreadPoolExecutor(_threads()) as pool:
-        paths = tuple(pool.map(fit, range(len(sights))))
-    return Trajectories(start, step_s, paths)
-
-
-def _threads() -> int:
-    return os.cpu_count() or 1
+    return Trajectories(start, step_s, tuple(over_cores(lambda k, _: fit(k), len(sights), chunk=1)))
 
 
 def _nodes(position: FloatArray, margin: float, max_gap: float) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reconstruct.gates import foretell
-from reconstruct.optics import in_threads, middle_of, pack, unbend
+from reconstruct.optics import middle_of, pack, unbend
 from reconstruct.optics import see as look
 from reconstruct.sightlines import solve, take_sightlines
 
@@ -64,9 +64,3 @@ def test_pixels_beyond_the_fold_of_a_lens_are_not_seen(make_ring):
     s = take_sightlines(rig.cameras, far)
     assert not s.seen[:, 0].any()
     assert s.seen[:, 1].all()
-
-
-def test_parts_in_threads_are_whole_and_in_order():
-    parts = in_threads(lambda a, b: list(range(a, b)), 10_001)
-    assert [i for part in parts for i in part] == list(range(10_001))
-    assert in_threads(lambda a, b: (a, b), 0) == [(0, 0)]
