@@ -31,21 +31,25 @@ class LabSilence:
         self._heard_s = now_s()
         self._trial = ""  # recorded while the lab was silent
 
+    @property
+    def silent_s(self) -> float:
+        """How long nobody has asked anything."""
+        return self._now_s() - self._heard_s
+
     def heard(self) -> None:
         """Note that the lab asked something."""
-        now_s = self._now_s()
         if self._trial:
             self._report(
                 "lab",
-                f"the lab's computer was silent for {now_s - self._heard_s:.1f} s while trial "
+                f"the lab's computer was silent for {self.silent_s:.1f} s while trial "
                 f"{self._trial} was recorded; the recording went on here",
                 "Look at the network and at that computer; the files are collected from here.",
             )
             self._trial = ""
-        self._heard_s = now_s
+        self._heard_s = self._now_s()
 
     def check(self, trial: str) -> None:
         """Note which trial is being recorded now; empty for none. Called often."""
-        if trial and not self._trial and self._now_s() - self._heard_s > self._after_s:
+        if trial and not self._trial and self.silent_s > self._after_s:
             self._trial = trial
             self._log(f"the lab's computer is silent: trial {trial} is recorded on, to its end")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import math
 import os
 import shutil
 import threading
@@ -64,6 +65,8 @@ class NodeSettings:
         keys: Folder of keys, or None on loopback.
         clock: The node's one clock.
         preview_hz: Previews a second of each camera, at the most.
+        end_after_s: Silence of the lab after which the node ends by itself, a trial under way being
+            recorded to its end first; a node of a real camera computer waits for ever.
     """
 
     name: str
@@ -74,6 +77,7 @@ class NodeSettings:
     keys: Path | None = None
     clock: HostClock = field(default_factory=HostClock)
     preview_hz: float = PREVIEW_HZ
+    end_after_s: float = math.inf
 
 
 class Node:
@@ -159,6 +163,8 @@ class Node:
                 if self._answers in ready:
                     self._control.send_multipart(self._answers.recv_multipart())
                 self._lab.check(self._trials.name if self._trials.state == "recording" else "")
+                if self._lab.silent_s > self.settings.end_after_s:
+                    self.end()
                 if self._trials.due and not self._busy:
                     self._busy = True
                     self._worker.submit(self._end_trial)

@@ -11,6 +11,7 @@ import argparse
 import faulthandler
 import json
 import logging
+import math
 import signal
 import sys
 import threading
@@ -68,6 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keys", type=Path)
     parser.add_argument("--clock", default="", help="clock faults for tests: ppm=50,step_s=3600")
     parser.add_argument("--preview-hz", type=float, default=PREVIEW_HZ, help="at the most")
+    parser.add_argument(
+        "--end-after", type=float, default=math.inf, help="end when no lab asked for so long, s"
+    )
     parser.add_argument("--guarded", action="store_true", help="end when standard input closes")
     parser.add_argument("--after", default="", help="what ended the process before this one")
     given = parser.parse_args(arguments)
@@ -91,6 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
             keys=given.keys,
             clock=parse_clock(given.clock),
             preview_hz=given.preview_hz,
+            end_after_s=given.end_after,
         )
         run_node(settings, ready)
     except LabError as error:

@@ -38,6 +38,7 @@ from lab.atomic import write_atomically
 from lab.errors import LabError
 
 _READY_S = 120.0
+_ALONE_S = 1800.0  # demo nodes of a console that was killed end by themselves after so long
 _FOLDER, _CONSOLES = "demo", "consoles"
 # How fast each of the four computers' clocks runs.
 _PPM = (-40, 25, 60, -10)
@@ -242,7 +243,7 @@ class DemoCell:
                     self._scene_file, "--made", json.dumps(asdict(self.made)), "--of", *cameras,
                     "--name", name, "--cameras", settings, "--port", "0",
                     "--data", self._folder / f"{name}-data", "--clock", f"ppm={ppm}",
-                    "--preview-hz", str(self.made.preview_hz),
+                    "--preview-hz", str(self.made.preview_hz), "--end-after", str(_ALONE_S),
                 ],
                 stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -160,6 +160,18 @@ def test_a_lab_that_fell_silent_is_told_what_happened_when_it_is_back(start_node
     assert any("nobody ended trial alone" in s for s in said)
 
 
+def test_a_node_that_is_told_to_ends_when_nobody_asks_any_more(start_node):
+    node = start_node(camera(), extra=("--end-after", "1.5"))
+    with node.link() as link:
+        link.ask(control.Arm("last", 3.0), control.Done)
+        link.ask(control.Start("last", 0), control.Done)
+    time.sleep(2.2)  # long enough to end, but the trial is under way
+    assert node.process.poll() is None
+    assert node.process.wait(20) == 0
+    index, _ = counters_in(node.data / "last" / "cam01.mkv")
+    assert len(index.records) > 200
+
+
 def link_faults(node):
     with node.link() as link:
         return link.ask(control.Health(), control.NodeHealth).faults
