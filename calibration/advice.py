@@ -75,6 +75,30 @@ def advise(rig: Rig, views: Sequence[CameraViews]) -> tuple[Advice, ...]:
     return tuple(sorted(found, key=lambda advice: (-advice.need, advice.camera)))
 
 
+def film_next(advice: Sequence[Advice]) -> tuple[str, ...]:
+    """Return what to film next in as few sentences as say it: cameras that need the same together.
+
+    The neediest stand first, as in `advise`.
+    """
+    together: dict[str, list[Advice]] = {}
+    for item in advice:
+        together.setdefault(_of_any(item), []).append(item)
+    said = []
+    for text, items in together.items():
+        if len(items) == 1:
+            said.append(items[0].text)
+        else:
+            names = _in_words([item.camera for item in items])
+            said.append(f"In the images of {names}: {text[:1].lower()}{text[1:]}")
+    return tuple(said)
+
+
+def _of_any(item: Advice) -> str:
+    """Return the sentence without the camera's name where it can do without."""
+    text = item.text.replace(f" of what {item.camera} sees", "")
+    return text.replace(f"how {item.camera} the board", "how the board")
+
+
 def _sentence(camera: str, places: list[str], flat: float, far: float, partner: str) -> str:
     how = []
     if flat > 0:
@@ -96,10 +120,13 @@ def _sentence(camera: str, places: list[str], flat: float, far: float, partner: 
 
 
 def _listed(places: list[str]) -> str:
-    shown = [f"the {place}" for place in places[:_MOST_PLACES]]
-    if len(shown) < 2:
-        return "".join(shown)
-    return ", ".join(shown[:-1]) + " and " + shown[-1]
+    return _in_words([f"the {place}" for place in places[:_MOST_PLACES]])
+
+
+def _in_words(words: list[str]) -> str:
+    if len(words) < 2:
+        return "".join(words)
+    return ", ".join(words[:-1]) + " and " + words[-1]
 
 
 def _places(own: CameraViews, size_px: tuple[int, int], least: float) -> tuple[list[str], float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from calibration.advice import Advice
+from calibration.advice import Advice, film_next
 from calibration.quality import gate_limits
 from console.results import measure_result
 from console.terminal import out
@@ -93,8 +93,8 @@ def show_advice(advice: Sequence[Advice]) -> None:
     """Print what to film next; nothing where the cameras have seen enough."""
     if advice:
         out.print("film next, and calibrate again with all of it:", style="bold")
-        for item in advice:
-            out.print(f"  - {item.text}", markup=False)
+        for text in film_next(advice):
+            out.print(f"  - {text}", markup=False)
 
 
 def _verdict(accepted: bool, reasons: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from calibration.advice import advise
+from calibration.advice import advise, film_next
 from calibration.board import Board
 from calibration.detect_cache import cache_folder
 from calibration.floor import place_floor
@@ -61,7 +61,7 @@ def show(
             stored,
             output,
             views=views,
-            advice=[item.text for item in advice],
+            advice=film_next(advice),
             limits=gate_limits(max(max(camera.size_px) for camera in stored.cameras)),
             slices=room_slices(stored, "gravity_sigma_rad" in stored.quality.figures),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.advice import advise
+from calibration.advice import Advice, advise, film_next
 from calibration.bundle import covariance
 from calibration.evidence import board_views
 from calibration.lens import basis
@@ -95,6 +95,19 @@ def test_the_neediest_camera_comes_first():
     poor = _views("cam1", (0, 3), (0, 3), tilt_deg=3.0, depth_m=(3.0, 3.1))
     found = advise(_rig(2), (_views("cam0", (3, 9)), poor))
     assert [item.camera for item in found] == ["cam1", "cam0"]
+
+
+def test_cameras_that_need_the_same_are_told_together():
+    same = [_views(f"cam{i}", (3, 9)) for i in range(2)]
+    flat = _views("cam2", tilt_deg=3.0)
+    steep = [Advice(f"cam{i}", f"Show cam{i} the board tilted", 1.0) for i in (3, 4)]
+    advice = advise(_rig(3), (*same, flat))
+    said = film_next((*advice, *steep))
+    assert sum("cam0 and cam1: bring the board to the left third" in text for text in said) == 1
+    assert "In the images of cam3 and cam4: show the board tilted" in said
+    alone = next(item.text for item in advice if item.camera == "cam2")
+    assert alone in said
+    assert len(said) == 3
 
 
 def test_the_evidence_is_the_networks_own():
