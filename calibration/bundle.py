@@ -19,8 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from calibration import compiled_adjust
+from calibration.adjustment import (
+    Adjustment,
+    BehindError,
+    NotDeterminedError,
+    descend,
+    inverse,
+)
 from calibration.compiled import PARAMETERS, linearise, residuals
+from calibration.compiled_adjust import Layout, State
 from calibration.views import Views
 from lab.camera import Camera
 from lab.checks import FloatArray
@@ -28,7 +35,7 @@ from lab.errors import LabError
 from lab.pose import Pose
 
 _MOST_STEPS = 80
-_SETTLED = 1e-13
+_SETTLED = 1e-10
 ROUGHLY = 1e-5  # enough between rounds of reweighting, and to compare models
 _MOST_DAMPING = 1e12
 
@@ -112,7 +119,7 @@ def adjust(network: Network, settled: float = _SETTLED, cauchy: float = 0.0) -> 
     Raises:
         LabError: When a camera or board pose is not determined by the views.
     """
-    if network.jitter[0] <= 0 or network.jitter[1] <= 0:
+    if _plain(network):
         columns = _columns(network)
         if columns is not None:
             return _adjust_compiled(network, columns, settled, cauchy)
@@ -140,6 +147,10 @@ def adjust(network: Network, settled: float = _SETTLED, cauchy: float = 0.0) -> 
     return network
 
 
+def _plain(network: Network) -> bool:
+    return network.jitter[0] <= 0 or network.jitter[1] <= 0
+
+
 def _not_determined() -> LabError:
     return LabError(
         "the views do not determine the cameras",
@@ -149,31 +160,30 @@ def _not_determined() -> LabError:
 
 
 def _columns(network: Network) -> NDArray[np.int64] | None:
-    """Return (C, 15) the column of each camera parameter, -1 for none; None where not of that kind.
+    """Return (C, 15) which of its camera's free parameters each is, -1 for none.
+
+    None where the network is not of that kind.
 
     The compiled adjustment knows brown5, and lenses of which each intrinsic is free, held, or tied
     to another.
     """
     columns = np.full((len(network.cameras), PARAMETERS), -1, np.int64)
-    for c, (camera, basis, piece) in enumerate(
-        zip(network.cameras, network.bases, network.free_slices(), strict=True)
-    ):
+    for c, (camera, basis) in enumerate(zip(network.cameras, network.bases, strict=True)):
         if camera.model != "brown5" or ((basis != 0) & (basis != 1)).any():
             return None
         if (basis.sum(1) > 1).any():
             return None
-        start = piece.start
+        start = 0
         if c != network.fixed_camera:
-            columns[c, :6] = start + np.arange(6)
-            start += 6
+            columns[c, :6] = np.arange(6)
+            start = 6
         for row, column in zip(*np.nonzero(basis), strict=True):
             columns[c, 6 + row] = start + column
     return columns
 
 
-def _adjust_compiled(
-    network: Network, columns: NDArray[np.int64], settled: float, cauchy: float
-) -> Network:
+def _laid_out(network: Network, columns: NDArray[np.int64], cauchy: float) -> tuple[Layout, State]:
+    """Return the network as the compiled adjustment takes it."""
     view_camera = np.repeat(np.arange(len(network.views)), [len(v) for v in network.views])
     view_pose = np.concatenate([v.pose for v in network.views]).astype(np.int64)
     order = np.argsort(view_pose, kind="stable")
@@ -184,46 +194,60 @@ def _adjust_compiled(
     held = np.zeros(poses, bool)
     if network.fixed_board is not None:
         held[network.fixed_board] = True
-    turns = np.stack([c.cam_from_lab.rotation for c in network.cameras])
-    shifts = np.stack([c.cam_from_lab.translation for c in network.cameras])
-    lenses = np.stack([c.intrinsics for c in network.cameras])
-    rotations, translations = network.rotations.copy(), network.translations.copy()
-    ended, _ = compiled_adjust.descend(
-        turns,
-        shifts,
-        lenses,
+    pieces = network.free_slices()
+    layout = Layout(
         columns,
-        network.free_slices()[-1].stop,
-        rotations,
-        translations,
-        held,
+        np.array([piece.stop - piece.start for piece in pieces]),
+        np.array([piece.start for piece in pieces]),
         view_camera[order],
-        view_pose[order],
         np.searchsorted(view_pose[order], np.arange(poses + 1)),
+        held,
         np.ascontiguousarray(network.corners_m),
         np.concatenate([v.xy_px for v in network.views])[order],
         weight[order],
         float(cauchy),
-        _MOST_STEPS,
-        settled,
     )
-    if ended == compiled_adjust.BEHIND:
-        raise ValueError("adjust: a corner lies behind its camera at the start")
-    if ended == compiled_adjust.NOT_DETERMINED:
-        raise _not_determined()
+    start = State(
+        np.stack([c.cam_from_lab.rotation for c in network.cameras]),
+        np.stack([c.cam_from_lab.translation for c in network.cameras]),
+        np.stack([c.intrinsics for c in network.cameras]),
+        np.array(network.rotations, order="C"),
+        np.array(network.translations, order="C"),
+    )
+    return layout, start
+
+
+def _adjust_compiled(
+    network: Network, columns: NDArray[np.int64], settled: float, cauchy: float
+) -> Network:
+    layout, start = _laid_out(network, columns, cauchy)
+    try:
+        ended = descend(layout, start, _MOST_STEPS, settled)
+    except BehindError as error:
+        raise ValueError("adjust: a corner lies behind its camera at the start") from error
+    except NotDeterminedError as error:
+        raise _not_determined() from error
+    turns = _orthonormal(ended.cam_turn)
     cameras = tuple(
-        replace(c, cam_from_lab=Pose(_orthonormal(r), t), intrinsics=k)
-        for c, r, t, k in zip(network.cameras, turns, shifts, lenses, strict=True)
+        replace(c, cam_from_lab=Pose(r, t), intrinsics=k)
+        for c, r, t, k in zip(network.cameras, turns, ended.cam_shift, ended.lenses, strict=True)
     )
     return replace(
-        network, cameras=cameras, rotations=_orthonormal(rotations), translations=translations
+        network,
+        cameras=cameras,
+        rotations=_orthonormal(ended.board_turn),
+        translations=ended.board_shift,
     )
 
 
 def _orthonormal(rotations: FloatArray) -> FloatArray:
-    """Return rotations (..., 3, 3) without the rounding that many small turns gather."""
-    u, _, vt = np.linalg.svd(rotations)
-    return u @ vt
+    """Return rotations (..., 3, 3) without the rounding that many small turns gather.
+
+    One step of Newton's iteration for the polar factor, R (3 I - R'R) / 2, squares what they
+    are off by (Higham, SIAM J. Scientific and Statistical Computing 7:1160, 1986).
+    """
+    square = np.swapaxes(rotations, -1, -2) @ rotations
+    return 0.5 * rotations @ (3 * np.eye(3) - square)
 
 
 def covariance(
@@ -240,12 +264,40 @@ def covariance(
             which combinations of the intrinsics (P, n), and their covariance (n, n).
     """
     network = with_lenses(network, held or {})
-    reduced, _, _ = _reduced(normal_equations(network), 0.0)
+    reduced = _information(network)
     ends = [piece.stop for piece in network.free_slices()]
     free = known_before(reduced, [(ends[c], cov) for c, (_, cov) in (held or {}).items()])
     spread = to_rig_parameters(network)
     cov = spread @ (0.5 * (free + free.T)) @ spread.T
     return 0.5 * (cov + cov.T)
+
+
+def _information(network: Network) -> FloatArray:
+    """Return the cameras' information (Q, Q), the board poses eliminated."""
+    columns = _columns(network) if _plain(network) else None
+    if columns is None:
+        return _reduced(normal_equations(network), 0.0)[0]
+    layout, state = _laid_out(network, columns, 0.0)
+    here = Adjustment(layout)
+    try:
+        here.linearise(state)
+        upper, _ = here.reduced(0.0)
+    except NotDeterminedError as error:
+        raise _not_determined() from error
+    return np.triu(upper) + np.triu(upper, 1).T
+
+
+def board_equations(network: Network) -> tuple[FloatArray, FloatArray]:
+    """Return what the views say of each board pose: information (B, 6, 6) and gradient (B, 6)."""
+    network = replace(network, bases=tuple(np.zeros((len(b), 0)) for b in network.bases))
+    columns = _columns(network) if _plain(network) else None
+    if columns is None:
+        normals = normal_equations(network)
+        return normals.boards, normals.board_gradient
+    layout, state = _laid_out(network, columns, 0.0)
+    here = Adjustment(layout)
+    here.linearise(state)
+    return here.boards
 
 
 def with_lenses(network: Network, held: Mapping[int, tuple[FloatArray, FloatArray]]) -> Network:
@@ -264,9 +316,15 @@ def known_before(reduced: FloatArray, known: Sequence[tuple[int, FloatArray]]) -
         reduced: R.
         known: For each group held, where its parameters end and their covariance; groups are
             independent of each other.
+
+    Raises:
+        LabError: When the views do not determine a parameter.
     """
     if not known:
-        return np.asarray(np.linalg.inv(reduced), float)
+        try:
+            return inverse(reduced)
+        except NotDeterminedError as error:
+            raise _not_determined() from error
     size = len(reduced)
     rows = np.concatenate([np.arange(end - len(cov), end) for end, cov in known])
     given = np.zeros((size, size))

@@ -13,6 +13,7 @@ from numba import njit
 from lab.checks import FloatArray
 
 PARAMETERS = 15
+_ROWS = 8
 
 
 @njit(cache=True, error_model="numpy")
@@ -24,6 +25,7 @@ def linearise_view(
     xy: FloatArray,
     weight: FloatArray,
     cauchy: float,
+    lens_free: bool,
     products: FloatArray,
     residual: FloatArray,
 ) -> float:
@@ -37,6 +39,7 @@ def linearise_view(
         xy: (K, 2) px observed.
         weight: (K,) over the variance of a corner in px^2; 0 where not used.
         cauchy: Where the Cauchy loss begins to doubt, in standard deviations; 0 for least squares.
+        lens_free: Whether the lens's columns are wanted; without, they are left at zero.
         products: Overwritten.
         residual: (K, 2) px, overwritten; NaN where not seen.
 
@@ -45,9 +48,8 @@ def linearise_view(
         that corner, with products of zero and NaN from there on.
     """
     fx, fy, cx, cy, k1, k2, p1, p2, k3 = lens
-    row_u, row_v = np.zeros(16), np.zeros(16)
-    products[:] = 0.0
-    row_u[8] = row_v[9] = 1.0
+    # Two rows a corner, times the root of its weight; what is over eight rows is zero.
+    rows = np.zeros((-(-2 * len(corners) // _ROWS) * _ROWS, 16))
     cost = 0.0
     for k in range(len(corners)):
         a, b, c = corners[k]
@@ -63,10 +65,11 @@ def linearise_view(
             continue
         inverse = 1 / z3
         x, y = x3 * inverse, y3 * inverse
-        r2 = x * x + y * y
+        xx, xy2, yy = x * x, 2 * x * y, y * y
+        r2 = xx + yy
         radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-        bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
-        bent_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+        bent_x = x * radial + p1 * xy2 + p2 * (r2 + 2 * xx)
+        bent_y = y * radial + p1 * (r2 + 2 * yy) + p2 * xy2
         du = xy[k, 0] - (fx * bent_x + cx)
         dv = xy[k, 1] - (fy * bent_y + cy)
         residual[k, 0], residual[k, 1] = du, dv
@@ -80,33 +83,49 @@ def linearise_view(
             w = w / doubt
         else:
             cost += squared
+        root = np.sqrt(w)
         slope = k1 + r2 * (2 * k2 + 3 * k3 * r2)
-        cross = 2 * (x * y * slope + p1 * x + p2 * y)
-        xx = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
-        yy = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
+        cross = xy2 * slope + 2 * (p1 * x + p2 * y)
+        by_x = radial + 2 * xx * slope + 2 * p1 * y + 6 * p2 * x
+        by_y = radial + 2 * yy * slope + 6 * p1 * y + 2 * p2 * x
         # By the point in the camera frame, then by a small turn of it (-[X]x) and a shift.
-        u0, u1 = fx * xx * inverse, fx * cross * inverse
-        v0, v1 = fy * cross * inverse, fy * yy * inverse
+        row_u, row_v = rows[2 * k], rows[2 * k + 1]
+        root_u, root_v = root * fx, root * fy
+        u0, u1 = root_u * by_x * inverse, root_u * cross * inverse
+        v0, v1 = root_v * cross * inverse, root_v * by_y * inverse
         u2, v2 = -(u0 * x + u1 * y), -(v0 * x + v1 * y)
         row_u[0], row_u[1], row_u[2] = u2 * y3 - u1 * z3, u0 * z3 - u2 * x3, u1 * x3 - u0 * y3
         row_v[0], row_v[1], row_v[2] = v2 * y3 - v1 * z3, v0 * z3 - v2 * x3, v1 * x3 - v0 * y3
         row_u[3], row_u[4], row_u[5] = u0, u1, u2
         row_v[3], row_v[4], row_v[5] = v0, v1, v2
-        row_u[6], row_v[7] = bent_x, bent_y
-        row_u[10], row_v[10] = fx * x * r2, fy * y * r2
+        row_u[15], row_v[15] = root * du, root * dv
+        if not lens_free:
+            continue
+        row_u[6], row_v[7] = root * bent_x, root * bent_y
+        row_u[8] = row_v[9] = root
+        row_u[10], row_v[10] = root_u * x * r2, root_v * y * r2
         row_u[11], row_v[11] = row_u[10] * r2, row_v[10] * r2
-        row_u[12], row_v[12] = fx * 2 * x * y, fy * (r2 + 2 * y * y)
-        row_u[13], row_v[13] = fx * (r2 + 2 * x * x), fy * 2 * x * y
+        row_u[12], row_v[12] = root_u * xy2, root_v * (r2 + 2 * yy)
+        row_u[13], row_v[13] = root_u * (r2 + 2 * xx), root_v * xy2
         row_u[14], row_v[14] = row_u[11] * r2, row_v[11] * r2
-        row_u[15], row_v[15] = du, dv
-        for i in range(16):
-            wu, wv = w * row_u[i], w * row_v[i]
-            for j in range(i, 16):
-                products[i, j] += wu * row_u[j] + wv * row_v[j]
-    for i in range(16):
-        for j in range(i):
-            products[i, j] = products[j, i]
+    _sum_products(rows, lens_free, products)
     return cost
+
+
+@njit(cache=True, error_model="numpy")
+def _sum_products(r: FloatArray, lens_free: bool, products: FloatArray) -> None:
+    """Write r' r of (N, 16), eight rows at a time: that is what a processor does side by side."""
+    products[:] = 0.0
+    for k in range(0, len(r), _ROWS):
+        for i in range(16):
+            if 6 <= i < 15 and not lens_free:
+                continue
+            a, b, c, d = r[k, i], r[k + 1, i], r[k + 2, i], r[k + 3, i]
+            e, f, g, h = r[k + 4, i], r[k + 5, i], r[k + 6, i], r[k + 7, i]
+            for j in range(16):
+                products[i, j] += (
+                    (a * r[k, j] + b * r[k + 1, j]) + (c * r[k + 2, j] + d * r[k + 3, j])
+                ) + ((e * r[k + 4, j] + f * r[k + 5, j]) + (g * r[k + 6, j] + h * r[k + 7, j]))
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -155,9 +174,118 @@ def linearise(
     cost = 0.0
     for v in range(len(turns)):
         cost += linearise_view(
-            turns[v], shifts[v], lenses[v], corners, xy[v], weight[v], cauchy,
+            turns[v], shifts[v], lenses[v], corners, xy[v], weight[v], cauchy, True,
             products[v], residual[v],
         )  # fmt: skip
+    return cost
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def displacements(
+    turns: FloatArray,
+    shifts: FloatArray,
+    lens: FloatArray,
+    corners: FloatArray,
+    centre: FloatArray,
+    xy: FloatArray,
+    weight: FloatArray,
+    displacement: FloatArray,
+    cov: FloatArray,
+) -> FloatArray:
+    """Write how each of V views of a lens would lie by itself, against the pose it has.
+
+    Args:
+        turns: (V, 3, 3) of cam_from_board.
+        shifts: (V, 3) m.
+        lens: (9,) of brown5.
+        corners: (K, 3) m in the board frame.
+        centre: (3,) m, the board's, about which it is displaced.
+        xy: (V, K, 2) px observed.
+        weight: (V, K) as in `linearise_view`.
+        displacement: (V, 6) rad and m in the camera's axes, overwritten; NaN where the view does
+            not tell.
+        cov: (V, 6, 6), overwritten.
+
+    Returns:
+        The squares (V,) of the displacements in units of their covariances.
+    """
+    squared = np.full(len(turns), np.nan)
+    products, residual = np.zeros((16, 16)), np.empty((len(corners), 2))
+    centring, half, normal = np.eye(6), np.empty((6, 6)), np.empty((6, 6))
+    scale, gradient = np.empty(6), np.empty(6)
+    for v in range(len(turns)):
+        displacement[v], cov[v] = np.nan, np.nan
+        cost = linearise_view(
+            turns[v], shifts[v], lens, corners, xy[v], weight[v], 0.0, False, products, residual
+        )
+        if not np.isfinite(cost):
+            continue
+        x, y, z = turns[v] @ centre + shifts[v]
+        centring[3, 1], centring[3, 2] = -z, y
+        centring[4, 0], centring[4, 2] = z, -x
+        centring[5, 0], centring[5, 1] = -y, x
+        multiply(products[:6, :6], centring, half)
+        multiply(centring.T, half, normal)
+        known = True
+        for i in range(6):
+            known = known and normal[i, i] > 0
+            scale[i] = 1 / np.sqrt(normal[i, i])
+            gradient[i] = 0.0
+            for k in range(6):
+                gradient[i] += centring[k, i] * products[k, 15]
+        for i in range(6):
+            for j in range(6):
+                normal[i, j] *= scale[i] * scale[j]
+        if not known or not factorise(normal):
+            continue
+        # The inverse of the factor L, column by column, and L^-T L^-1.
+        half[:] = 0.0
+        for j in range(6):
+            half[j, j] = 1 / normal[j, j]
+            for i in range(j + 1, 6):
+                for k in range(j, i):
+                    half[i, j] -= normal[i, k] * half[k, j]
+                half[i, j] /= normal[i, i]
+        multiply(half.T, half, normal)
+        squared[v] = 0.0
+        for i in range(6):
+            displacement[v, i] = 0.0
+            for j in range(6):
+                cov[v, i, j] = normal[i, j] * scale[i] * scale[j]
+                displacement[v, i] += cov[v, i, j] * gradient[j]
+            squared[v] += displacement[v, i] * gradient[i]
+    return squared
+
+
+@njit(cache=True, error_model="numpy")
+def view_cost(
+    turn: FloatArray,
+    shift: FloatArray,
+    lens: FloatArray,
+    corners: FloatArray,
+    xy: FloatArray,
+    weight: FloatArray,
+    cauchy: float,
+) -> float:
+    """Return the cost of one view as `linearise_view` does."""
+    fx, fy, cx, cy, k1, k2, p1, p2, k3 = lens
+    cost = 0.0
+    for k in range(len(corners)):
+        w = weight[k]
+        if not w > 0:
+            continue
+        a, b, c = corners[k]
+        z = turn[2, 0] * a + turn[2, 1] * b + turn[2, 2] * c + shift[2]
+        if not z > 0:
+            return np.inf
+        x = (turn[0, 0] * a + turn[0, 1] * b + turn[0, 2] * c + shift[0]) / z
+        y = (turn[1, 0] * a + turn[1, 1] * b + turn[1, 2] * c + shift[1]) / z
+        r2 = x * x + y * y
+        radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        du = xy[k, 0] - (fx * (x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)) + cx)
+        dv = xy[k, 1] - (fy * (y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y) + cy)
+        squared = w * (du * du + dv * dv)
+        cost += cauchy * cauchy * np.log(1 + squared / (cauchy * cauchy)) if cauchy > 0 else squared
     return cost
 
 
@@ -186,21 +314,6 @@ def factorise(a: FloatArray) -> bool:
             a[i, j] = a[j, i]
             a[j, i] = 0.0
     return True
-
-
-@njit(cache=True, error_model="numpy")
-def solve_factorised(factor: FloatArray, b: FloatArray) -> None:
-    """Solve in place for b (n,), given the lower Cholesky factor (n, n)."""
-    n = len(b)
-    for i in range(n):
-        total = b[i]
-        for j in range(i):
-            total -= factor[i, j] * b[j]
-        b[i] = total / factor[i, i]
-    for i in range(n - 1, -1, -1):
-        b[i] = b[i] / factor[i, i]
-        for j in range(i):
-            b[j] -= factor[i, j] * b[i]
 
 
 @njit(cache=True, error_model="numpy")

@@ -50,7 +50,75 @@ def most_agreeing(
 
 
 @njit(cache=True, error_model="numpy")
-def view_cost(
+def pair_agreement(
+    first_turns: FloatArray,
+    first_centres: FloatArray,
+    second_turns: FloatArray,
+    second_centres: FloatArray,
+    most: int,
+    turn_rad: float,
+    part: float,
+) -> NDArray[np.bool_]:
+    """Return which of the N views that two cameras share agree on how the cameras stand.
+
+    Args:
+        first_turns: (N, 3, 3) of cam_from_board of the first camera.
+        first_centres: (N, 3) m, the board's centre in its frame.
+        second_turns: The same of the second.
+        second_centres: The same of the second.
+        most: How many views to try as the one that most agree with.
+        turn_rad: As in `most_agreeing`.
+        part: Two agree when they are apart by less than this part of the distance to the board.
+    """
+    count = len(first_turns)
+    turns, places = np.zeros((count, 3, 3)), np.empty((count, 3))
+    squared = np.zeros(count)
+    for v in range(count):
+        for i in range(3):
+            squared[v] += second_centres[v, i] ** 2
+            places[v, i] = first_centres[v, i]
+            for j in range(3):
+                for k in range(3):
+                    turns[v, i, j] += first_turns[v, i, k] * second_turns[v, j, k]
+                places[v, i] -= turns[v, i, j] * second_centres[v, j]
+    far = np.sqrt(np.median(squared))
+    return most_agreeing(turns, places, most, turn_rad, part * far)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def agreeing_views(
+    seen: NDArray[np.bool_],
+    turns: FloatArray,
+    centres: FloatArray,
+    most: int,
+    turn_rad: float,
+    part: float,
+) -> IntArray:
+    """Return (C, C), above the diagonal, how many shared views of two cameras agree on them.
+
+    Args:
+        seen: (C, B) which board poses each camera saw.
+        turns: (C, B, 3, 3) of cam_from_board.
+        centres: (C, B, 3) m, the board's centre in each camera's frame.
+        most: As in `pair_agreement`.
+        turn_rad: As there.
+        part: As there.
+    """
+    count = len(seen)
+    agreeing = np.zeros((count, count), np.int64)
+    for a in range(count):
+        for b in range(a + 1, count):
+            both = np.flatnonzero(seen[a] & seen[b])
+            if len(both):
+                agreeing[a, b] = pair_agreement(
+                    turns[a][both], centres[a][both], turns[b][both], centres[b][both],
+                    most, turn_rad, part,
+                ).sum()  # fmt: skip
+    return agreeing
+
+
+@njit(cache=True, error_model="numpy")
+def capped_cost(
     turn: FloatArray,
     shift: FloatArray,
     lens: FloatArray,
@@ -120,7 +188,7 @@ def best_views(
                         shift[i] += cam_turn[c, i, j] * translations[v, j]
                         for k in range(3):
                             turn[i, j] += cam_turn[c, i, k] * rotations[v, k, j]
-                cost += view_cost(
+                cost += capped_cost(
                     turn, shift, lenses[c], corners, xy[w], weight[w], float(limits[c])
                 )
                 if cost >= least:

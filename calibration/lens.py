@@ -46,7 +46,8 @@ _SIMPLEST = "f cx cy k1"
 _MIDDLE = "f cx cy k1 k2"
 _DOUBT = 3.0  # robust standard deviations
 _SAME_SCALE = 0.1
-_CLOSELY = 1e-9  # what of the cost a step must promise, for one camera's own views
+_CLOSELY = 1e-7  # what of the cost a step must promise, for one camera's own views
+_COARSELY = 1e-4  # and between rounds of reweighting
 # A start that fits this well, in parts of the image's longer side, needs no further guess.
 _GOOD_START = 0.004
 
@@ -124,7 +125,7 @@ def calibrate_lens(
         )
     views = replace(views, pose=np.arange(len(views)))
     network = _start(name, size_px, views, corners_m)
-    network = _doubting(replace(network, bases=(basis(_SIMPLEST),)))
+    network = _doubting(replace(network, bases=(basis(_SIMPLEST),)), 1)
     held_out: dict[str, float] = {}
     if model is None:
         model = _SIMPLEST
@@ -258,17 +259,17 @@ def _norms(network: Network) -> FloatArray:
     return np.where(views.weight > 0, length, np.nan)
 
 
-def _doubting(network: Network) -> Network:
+def _doubting(network: Network, rounds: int = _ROBUST_ROUNDS) -> Network:
     """Adjust with a Cauchy loss whose scale is the median residual, estimated anew each round.
 
     (Holland and Welsch, Communications in Statistics A6:813, 1977.)
     """
     previous = np.inf
-    for _ in range(_ROBUST_ROUNDS):
+    for _ in range(rounds):
         scale = max(float(np.nanmedian(_norms(network))) / _MEDIAN_OF_NORM, _FINEST_PX)
         if abs(scale / previous - 1) < _SAME_SCALE:
             break
-        network = adjust(replace(network, sigma_px=np.array([scale])), ROUGHLY, cauchy=_DOUBT)
+        network = adjust(replace(network, sigma_px=np.array([scale])), _COARSELY, cauchy=_DOUBT)
         previous = scale
     return network
 

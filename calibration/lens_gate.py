@@ -71,7 +71,9 @@ def covered(xy_px: FloatArray, size_px: tuple[int, int]) -> float:
     """Return the part of the image's cells in which one of the pixels (N, 2) lies."""
     cell = np.floor(xy_px / np.array(size_px) * np.array(_GRID)).astype(int)
     inside = ((cell >= 0) & (cell < np.array(_GRID))).all(-1)
-    return len({tuple(c) for c in cell[inside].tolist()}) / (_GRID[0] * _GRID[1])
+    seen = np.zeros(_GRID, bool)
+    seen[cell[inside, 0], cell[inside, 1]] = True
+    return float(seen.mean())
 
 
 def held_covariance(lens: Lens) -> tuple[FloatArray, FloatArray]:

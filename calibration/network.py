@@ -12,7 +12,6 @@ from scipy.stats import chi2
 
 from calibration.board import Board
 from calibration.bundle import (
-    ROUGHLY,
     Network,
     adjoint,
     adjust,
@@ -48,6 +47,7 @@ _VIEW_CHANCE = 1e-6
 _ROBUST_ROUNDS = 8
 _DOUBT = 3.0  # robust standard deviations, where the Cauchy loss begins to doubt
 _SAME_SCALE = 0.1
+_COARSELY = 1e-4  # what of the cost a step must promise between rounds of reweighting
 _MEDIAN_OF_NORM = 1.1774
 _FEWEST_CORNERS = 4
 
@@ -346,7 +346,7 @@ def _robust(network: Network) -> Network:
         if abs(scale / previous - 1) < _SAME_SCALE:
             break
         wider = replace(network, sigma_px=given * scale)
-        network = replace(adjust(wider, ROUGHLY, cauchy=_DOUBT), sigma_px=given)
+        network = replace(adjust(wider, _COARSELY, cauchy=_DOUBT), sigma_px=given)
         previous = scale
     return network
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.compiled_start import best_views, most_agreeing
+from calibration.compiled_start import agreeing_views, best_views, pair_agreement
 from calibration.views import Sightings, Views
 from lab.camera import Camera
 from lab.checks import FloatArray
@@ -127,19 +127,33 @@ def camera_chain(
         LabError: When a camera shares no view of the board with the others.
     """
     count = len(names)
-    edges: list[tuple[int, int, int, Pose]] = []
-    for a in range(count):
-        for b in range(a + 1, count):
-            first, second = sightings.views[a].pose, sightings.views[b].pose
-            _, i, j = np.intersect1d(first, second, return_indices=True)
-            if len(i):
-                pose, agreeing = pair_pose(_pick(poses[a], i), _pick(poses[b], j), centre_m)
-                edges.append((agreeing, a, b, pose))
-    edges.sort(key=lambda edge: (-edge[0], edge[1], edge[2]))
+    shown = len(sightings.t)
+    place = np.full((count, shown), -1)
+    turns, shifts = np.zeros((count, shown, 3, 3)), np.zeros((count, shown, 3))
+    for c, (views, (rotation, translation)) in enumerate(zip(sightings.views, poses, strict=True)):
+        place[c, views.pose] = np.arange(len(views))
+        turns[c, views.pose] = rotation
+        shifts[c, views.pose] = rotation @ centre_m + translation
+    agreeing = agreeing_views(
+        place >= 0, turns, shifts, _MOST_CANDIDATES, float(_SAME_TURN), _SAME_PLACE
+    )
+    edges = sorted(
+        (-int(agreeing[a, b]), a, b)
+        for a in range(count)
+        for b in range(a + 1, count)
+        if agreeing[a, b]
+    )
+
+    def between(a: int, b: int) -> Pose:
+        both = np.flatnonzero((place[a] >= 0) & (place[b] >= 0))
+        first, second = _pick(poses[a], place[a, both]), _pick(poses[b], place[b, both])
+        return pair_pose(first, second, centre_m)[0]
+
     from_root: dict[int, Pose] = {0: Pose.identity()}
     while len(from_root) < count:
-        for _, a, b, a_from_b in edges:
+        for _, a, b in edges:
             if (a in from_root) != (b in from_root):
+                a_from_b = between(a, b)
                 if a in from_root:
                     from_root[b] = a_from_b.inverse() @ from_root[a]
                 else:
@@ -251,11 +265,10 @@ def pair_pose(
     turns = first[0] @ np.swapaxes(second[0], 1, 2)
     in_first = first[0] @ centre_m + first[1]
     in_second = second[0] @ centre_m + second[1]
-    places = in_first - np.einsum("vij,vj->vi", turns, in_second)
-    far = np.median(np.linalg.norm(in_second, axis=1))
-    inliers = most_agreeing(
-        turns, places, _MOST_CANDIDATES, float(_SAME_TURN), float(_SAME_PLACE * far)
-    )
+    inliers = pair_agreement(
+        np.ascontiguousarray(first[0]), in_first, np.ascontiguousarray(second[0]), in_second,
+        _MOST_CANDIDATES, float(_SAME_TURN), _SAME_PLACE,
+    )  # fmt: skip
     u, _, vt = np.linalg.svd(turns[inliers].sum(0))
     turn = u @ np.diag([1, 1, np.linalg.det(u @ vt)]) @ vt
     place = np.median(in_first[inliers] - in_second[inliers] @ turn.T, axis=0)

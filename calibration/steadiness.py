@@ -18,13 +18,13 @@ from scipy.stats import chi2
 from calibration.bundle import (
     ROUGHLY,
     Network,
-    Normals,
     adjoint,
     adjust,
+    board_equations,
     marginalised,
-    normal_equations,
     view_normals,
 )
+from calibration.cores import each
 from calibration.synchrony import chi_squared
 from lab.checks import FloatArray
 from lab.errors import LabError
@@ -81,11 +81,13 @@ def find_step(network: Network) -> Step | None:
     Args:
         network: Solved without time offsets.
     """
-    plain = adjust(replace(network, jitter=(0.0, 0.0)), ROUGHLY)
+    plain = network
+    if network.jitter != (0.0, 0.0):
+        plain = adjust(replace(network, jitter=(0.0, 0.0)), ROUGHLY)
     total, freedom = chi_squared(plain)
-    normals = normal_equations(plain)
-    every = range(len(plain.cameras))
-    candidates = [found for c in every if (found := _most_likely(plain, normals, c))]
+    boards = board_equations(plain)
+    every = each(lambda c: _most_likely(plain, boards, c), range(len(plain.cameras)))
+    candidates = [found for found in every if found]
     trials = 2 * sum(min(len(v), _MOST_INSTANTS) for v in plain.views)
     best: Step | None = None
     for chance, c, t in sorted(candidates)[:_MOST_CANDIDATES]:
@@ -102,9 +104,11 @@ def find_step(network: Network) -> Step | None:
     return best
 
 
-def _most_likely(network: Network, normals: Normals, c: int) -> tuple[float, int, float] | None:
+def _most_likely(
+    network: Network, boards: tuple[FloatArray, FloatArray], c: int
+) -> tuple[float, int, float] | None:
     """Return the logarithm of the chance of the most likely step of a camera, it, and when."""
-    score, information, t = _scores(network, normals, c)
+    score, information, t = _scores(network, boards, c)
     if len(t) < 2 * _FEWEST:
         return None
     order = np.argsort(t, kind="stable")
@@ -127,7 +131,7 @@ def _most_likely(network: Network, normals: Normals, c: int) -> tuple[float, int
 
 
 def _scores(
-    network: Network, normals: Normals, c: int
+    network: Network, boards: tuple[FloatArray, FloatArray], c: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return score (V, 7), information (V, 7, 7) and time (V,) of the views that are shared."""
     by_focal = np.zeros((len(network.cameras[c].intrinsics), 1))
@@ -142,10 +146,10 @@ def _scores(
     use = np.isfinite(views.t) & moving & shared
     products, pose = products[use], views.pose[use]
     ties = products[:, :_COLUMNS, :6] @ adjoint(network.cameras[c])
-    gain = ties @ np.linalg.inv(normals.boards[pose])
+    gain = ties @ np.linalg.inv(boards[0][pose])
     information = products[:, :_COLUMNS, :_COLUMNS] - gain @ np.swapaxes(ties, 1, 2)
     score = products[:, :_COLUMNS, -1]
-    score = score - np.einsum("vij,vj->vi", gain, normals.board_gradient[pose])
+    score = score - np.einsum("vij,vj->vi", gain, boards[1][pose])
     return score, information, views.t[use]
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.bundle import ROUGHLY, Network, adjust, relative_covariances, view_normals
+from calibration.compiled import displacements
+from calibration.cores import each
 from lab.checks import FloatArray
 
 # Beyond this many standard deviations of chi-squared the disagreement is no chance.
@@ -31,11 +33,13 @@ class Disagreement:
     Attributes:
         displacement: (V, 6) rad and m about the board's centre, in the camera's axes.
         cov: (V, 6, 6) what the corners' noise explains of it.
+        squared: (V,) the displacement's square in units of that.
         shared: (V,) whether another camera saw the board pose too, and the board moved.
     """
 
     displacement: FloatArray = field(metadata={"unit": "rad, m"})
     cov: FloatArray
+    squared: FloatArray
     shared: NDArray[np.bool_]
 
 
@@ -44,25 +48,46 @@ def disagreements(network: Network) -> list[Disagreement]:
     count = np.bincount(
         np.concatenate([v.pose for v in network.views]), minlength=len(network.rotations)
     )
-    result = []
-    for c, views in enumerate(network.views):
-        view = view_normals(network, c)
-        transposed = np.swapaxes(view.centring, 1, 2)
-        normal = transposed @ view.products[:, :6, :6] @ view.centring
-        gradient = (transposed @ view.products[:, :6, -1:])[..., 0]
-        cov = _inverse(normal)
-        displacement = np.einsum("vij,vj->vi", cov, gradient)
-        shared = (count[views.pose] > 1) & ~np.isin(views.pose, list(network.still))
-        result.append(Disagreement(displacement, cov, shared))
-    return result
+
+    def one(c: int) -> Disagreement:
+        pose = network.views[c].pose
+        shared = (count[pose] > 1) & ~np.isin(pose, list(network.still))
+        return Disagreement(*_displaced(network, c), shared)
+
+    return each(one, range(len(network.views)))
+
+
+def _displaced(network: Network, c: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return displacement (V, 6), its covariance (V, 6, 6) and its square in units of that (V,)."""
+    views, camera = network.views[c], network.cameras[c]
+    if camera.model == "brown5":
+        displacement, cov = np.empty((len(views), 6)), np.empty((len(views), 6, 6))
+        squared = displacements(
+            camera.cam_from_lab.rotation @ network.rotations[views.pose],
+            camera.cam_from_lab.transform(network.translations[views.pose]),
+            camera.intrinsics,
+            np.ascontiguousarray(network.corners_m),
+            network.corners_m.mean(0),
+            views.xy_px,
+            views.weight / network.sigma_px[c] ** 2,
+            displacement,
+            cov,
+        )
+        return displacement, cov, squared
+    view = view_normals(network, c)
+    transposed = np.swapaxes(view.centring, 1, 2)
+    normal = transposed @ view.products[:, :6, :6] @ view.centring
+    gradient = (transposed @ view.products[:, :6, -1:])[..., 0]
+    cov = _inverse(normal)
+    displacement = np.einsum("vij,vj->vi", cov, gradient)
+    return displacement, cov, (displacement * gradient).sum(1)
 
 
 def chi_squared(network: Network) -> tuple[float, int]:
     """Return the shared views' disagreement in units of the corners' noise, and its freedom."""
     total, views, poses = 0.0, 0, set()
     for c, one in enumerate(disagreements(network)):
-        scaled = np.einsum("vi,vij,vj->v", one.displacement, _inverse(one.cov), one.displacement)
-        total += float(scaled[one.shared].sum())
+        total += float(one.squared[one.shared].sum())
         views += int(one.shared.sum())
         poses |= set(network.views[c].pose[one.shared].tolist())
     return total, 6 * (views - len(poses) - len(network.cameras) + 1)
