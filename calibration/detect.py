@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 
 from calibration.board import Board
 from calibration.detect_cache import Found, cache_key, load_found, save_found
-from calibration.find_board import BoardFinder
+from calibration.find_board import BoardFinder, Seen
 from calibration.mistakes import find_mistake, flipped_back, mirrored_cameras, refuse_mirrored
 from calibration.times import Times, read_times
-from lab.checks import FloatArray
 from lab.errors import FileError, LabError
 from lab.points import Keypoints2D
 
 Progress = Callable[[int, int, str], None]
 
 _WORKERS = max(2, os.cpu_count() or 2)
+_TOGETHER = 6  # frames; the board's distance changes little over them
+# Pixel formats whose first plane is the grey image, a byte a pixel.
+_GRAY_FIRST = ("gray", "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12")
 # With fewer views than this the video may be a mirrored one.
 _FEWEST_VIEWS = 3
 _ALTERNATIVE_FRAMES = 12
@@ -113,21 +115,28 @@ def _find_each(
     wanted: Mapping[int, float] | None,
     progress: Progress | None,
     mirrored: bool | None,
-) -> tuple[list[float], list[tuple[NDArray[np.int64], FloatArray, FloatArray]]]:
+) -> tuple[list[float], list[Seen]]:
     """Return the times of the frames and what each shows; `mirrored` as in `BoardFinder.find`."""
     detector = BoardFinder(board)
     t: list[float] = []
-    found: list[tuple[NDArray[np.int64], FloatArray, FloatArray]] = []
-    waiting: deque[Future[Any]] = deque()
+    found: list[Seen] = []
+    waiting: deque[Future[list[Seen]]] = deque()
+    together: list[NDArray[np.uint8]] = []
     with ThreadPoolExecutor(_WORKERS) as pool:
         for time, total, gray in _frames(path, wanted):
             t.append(time)
-            waiting.append(pool.submit(detector.find, gray, mirrored))
-            while len(waiting) > 2 * _WORKERS:
-                found.append(waiting.popleft().result())
+            together.append(gray)
+            if len(together) < _TOGETHER:
+                continue
+            waiting.append(pool.submit(detector.find_each, together, mirrored))
+            together = []
+            while len(waiting) > _WORKERS:
+                found.extend(waiting.popleft().result())
                 if progress:
                     progress(len(found), total, camera)
-        found.extend(future.result() for future in waiting)
+        waiting.append(pool.submit(detector.find_each, together, mirrored))
+        for future in waiting:
+            found.extend(future.result())
     if progress:
         progress(len(found), len(found), camera)
     return t, found
@@ -253,7 +262,7 @@ def _frames(
                         "its frames have no time", where=str(path), remedy="Give a times file."
                     )
                 time = float(frame.time) if wanted is None else wanted[index]
-                yield time, total, frame.to_ndarray(format="gray")
+                yield time, total, _gray(frame)
         except av.error.FFmpegError as error:
             raise FileError(
                 f"damaged after frame {index}", where=str(path), remedy="Record it again."
@@ -270,6 +279,15 @@ def _frames(
             where=str(path),
             remedy="Give the times file of this recording.",
         )
+
+
+def _gray(frame: Any) -> NDArray[np.uint8]:
+    """Return the grey image (H, W) of a frame, as it was coded where it was coded as one."""
+    if frame.format.name not in _GRAY_FIRST:
+        return frame.to_ndarray(format="gray")
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return np.ascontiguousarray(rows[: frame.height, : frame.width])
 
 
 def _nothing_found(

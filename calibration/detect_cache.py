@@ -23,7 +23,7 @@ from lab.checks import FloatArray
 from lab.errors import FileError
 
 # To be raised with every change that moves a corner or its covariance.
-DETECTOR_VERSION = 2
+DETECTOR_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,12 +30,23 @@ _REACH_OF_GAP, _LARGEST_REACH = 1.12, 0.3
 _LEAST_WINDOW_PX = 3.5
 _MOST_MOVED_SQUARES = 0.15
 _NOT_REFINED_PX = 0.5
+# Images at least so wide are looked through at half their size first, and so on.
+_WIDE_PX = 1200
 _QUIETEST = 0.5  # grey levels: rounding alone makes 0.3
 # Variance of what a gradient's error does, per squared grey level; neighbouring gradients share
 # pixels. Measured on rendered boards with 12 and 25 grey levels of noise.
 _GRADIENT_NOISE = 0.5
 
-_NOTHING = (np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2, 2)))
+Seen = tuple[NDArray[np.int64], FloatArray, FloatArray]
+_NOTHING: Seen = (np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2, 2)))
+
+
+def smaller(image: NDArray[np.uint8]) -> int:
+    """Return by what an image's size is divided to be looked through first."""
+    size = 1
+    while image.shape[1] >= _WIDE_PX * size:
+        size *= 2
+    return size
 
 
 def detect_board(image: NDArray[np.uint8], board: Board) -> tuple[NDArray[np.int64], FloatArray]:
@@ -101,9 +113,7 @@ class BoardFinder:
         self.pattern = own_markers(board)
         self.detectors: dict[int, Any] = {}
 
-    def find(
-        self, image: NDArray[np.uint8], mirrored: bool | None = None
-    ) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+    def find(self, image: NDArray[np.uint8], mirrored: bool | None = None) -> Seen:
         """Find corner ids (n,), pixels (n, 2) and covariances (n, 2, 2).
 
         Args:
@@ -111,20 +121,58 @@ class BoardFinder:
             mirrored: Look for the board as it should be seen (False) or for its mirror image (True)
                 alone; None tries the one and then the other.
         """
-        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
-        if self.board.inverted:
-            gray = 255 - gray
-        gray = np.ascontiguousarray(gray, np.uint8)
+        return self.find_each([image], mirrored)[0]
+
+    def find_each(
+        self, images: Sequence[NDArray[np.uint8]], mirrored: bool | None = None
+    ) -> list[Seen]:
+        """Find the corners in images that follow each other closely, as `find` does in one.
+
+        Wide images are looked through at a smaller size, and at their full size where that shows
+        some corners but not all. Of those that show none the middle one is looked through at its
+        full size, and where it shows the board then, being small in the image, the others are too.
+        """
+        grays = [
+            np.ascontiguousarray(
+                cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image, np.uint8
+            )
+            for image in images
+        ]
+        found = [self._find_at(gray, mirrored, smaller(gray)) for gray in grays]
+        wide = [i for i, gray in enumerate(grays) if smaller(gray) > 1]
+        none = [i for i in wide if len(found[i][0]) == 0]
+        middle = none[len(none) // 2 : len(none) // 2 + 1]
+        some = [i for i in wide if 0 < len(found[i][0]) < len(self.plane)]
+        for i in (*some, *middle):
+            closer = self._find_at(grays[i], mirrored, 1)
+            if len(closer[0]) > len(found[i][0]):
+                found[i] = closer
+        if any(len(found[i][0]) for i in middle):
+            for i in none:
+                if i not in middle:
+                    found[i] = self._find_at(grays[i], mirrored, 1)
+        return found
+
+    def _find_at(self, gray: NDArray[np.uint8], mirrored: bool | None, size: int) -> Seen:
+        """Do what `find` does in a grey image, looked through at 1 / `size` of its size."""
         # A print seen from behind, on glass, thin paper or a two-sided board, is its mirror image.
         ways = (False, True) if mirrored is None else (mirrored,)
         for flipped in (way != self.board.mirrored for way in ways):
-            seen = np.ascontiguousarray(gray[:, ::-1]) if flipped else gray
+            seen = gray
+            if size > 1:
+                seen = cv2.resize(
+                    gray, None, fx=1 / size, fy=1 / size, interpolation=cv2.INTER_AREA
+                )
+            if self.board.inverted:
+                seen = 255 - seen
+            if flipped:
+                seen = np.ascontiguousarray(seen[:, ::-1])
             found = self._find_upright(seen)
             if found is not None:
                 break
         else:
             return _NOTHING
-        ids, xy = found
+        ids, xy = found[0], size * (found[1] + 0.5) - 0.5
         if flipped:
             xy[:, 0] = gray.shape[1] - 1 - xy[:, 0]
         xy, cov = self._refined(gray, ids, xy)

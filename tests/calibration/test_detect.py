@@ -253,3 +253,55 @@ def test_corners_are_found_once_for_the_same_video_board_and_frames(tmp_path, mo
     assert len(finds) == 4
     detect_video(path, BOARD, camera="cam1")
     assert len(finds) == 5
+
+
+WIDE = (1280, 720)
+WIDE_CAMERA = Camera(
+    "cam1", WIDE, "brown5", np.array([900, 900, 640, 360, 0, 0, 0, 0, 0.0]), Pose.identity()
+)
+
+
+def wide(distances, shift_m=0.0):
+    texture, rng = BOARD.image(60), np.random.default_rng(4)
+    return [
+        render_plane(
+            texture, BOARD.size_m,
+            Pose.from_rotvec([0, 0, 0], [shift_m, 0, 0]) @ held(BOARD, [0.2, 0.1, 0.1], distance),
+            WIDE_CAMERA, noise=2.0, rng=rng,
+        )
+        for distance in distances
+    ]  # fmt: skip
+
+
+def test_a_small_board_is_found_in_wide_images_that_show_it_at_full_size_only():
+    finder, images = find_board.BoardFinder(BOARD), wide([2.05, 2.1, 2.15])
+    assert all(len(finder._find_at(i, None, 2)[0]) == 0 for i in images)
+    assert [len(ids) for ids, _, _ in finder.find_each(images)] == [12, 12, 12]
+    assert len(finder.find(images[0])[0]) == 12
+
+
+def test_a_part_of_the_board_is_looked_at_closer():
+    finder = find_board.BoardFinder(BOARD)
+    [image] = wide([1.8])
+    half, full = finder._find_at(image, None, 2), finder._find_at(image, None, 1)
+    assert 0 < len(half[0]) < len(full[0])
+    assert len(finder.find(image)[0]) == len(full[0])
+
+
+def test_corners_found_at_half_size_are_where_they_are():
+    finder = find_board.BoardFinder(BOARD)
+    [image] = wide([1.0])
+    half, full = finder._find_at(image, None, 2), finder._find_at(image, None, 1)
+    assert half[0].tolist() == full[0].tolist() == list(range(12))
+    assert np.abs(half[1] - full[1]).max() < 0.02
+
+
+@pytest.mark.parametrize("form", ["gray", "yuv420p", "rgb24"])
+def test_the_grey_image_of_a_frame_is_what_was_filmed(form):
+    image = views(BOARD, 1)[1][0]
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="gray")
+    found = detect._gray(frame.reformat(format=form))
+    assert found.shape == image.shape
+    # Video levels run from 16 to 235.
+    levels = 16 + image * (219 / 255) if form == "yuv420p" else image
+    assert np.abs(found - levels.astype(float)).max() <= 2
