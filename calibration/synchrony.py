@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from calibration.bundle import ROUGHLY, Network, adjust, relative_covariances, view_normals
 from calibration.compiled import displacements
-from calibration.cores import each
 from lab.checks import FloatArray
+from lab.cores import over_cores
 
 # Beyond this many standard deviations of chi-squared the disagreement is no chance.
 _NO_CHANCE = 3.0
@@ -49,12 +49,12 @@ def disagreements(network: Network) -> list[Disagreement]:
         np.concatenate([v.pose for v in network.views]), minlength=len(network.rotations)
     )
 
-    def one(c: int) -> Disagreement:
+    def one(c: int, _: int) -> Disagreement:
         pose = network.views[c].pose
         shared = (count[pose] > 1) & ~np.isin(pose, list(network.still))
         return Disagreement(*_displaced(network, c), shared)
 
-    return each(one, range(len(network.views)))
+    return over_cores(one, len(network.views), chunk=1)
 
 
 def _displaced(network: Network, c: int) -> tuple[FloatArray, FloatArray, FloatArray]:

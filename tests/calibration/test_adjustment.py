@@ -4,11 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration import cores
 from calibration.adjustment import NotDeterminedError, inverse
 from calibration.bundle import adjust, board_equations, covariance, normal_equations
 from calibration.lens import basis
 from calibration.synchrony import disagreements
+from lab import cores
 from lab.errors import LabError
 from tests.calibration.synthetic import board_poses, ring, scene
 
@@ -32,7 +32,8 @@ def as_brown8(given):
 def test_the_result_is_the_same_on_any_number_of_cores(monkeypatch):
     given, ends = network(6, 150), []
     for threads in (1, 5):
-        with ThreadPoolExecutor(threads, initializer=cores._mark) as pool:
+        with ThreadPoolExecutor(threads) as pool:
+            monkeypatch.setattr(cores, "core_count", lambda threads=threads: threads)
             monkeypatch.setattr(cores, "_pool", lambda pool=pool: pool)
             ended = adjust(given)
             ends.append((ended, covariance(ended)))
@@ -41,13 +42,6 @@ def test_the_result_is_the_same_on_any_number_of_cores(monkeypatch):
     assert first.rotations.tobytes() == second.rotations.tobytes()
     for a, b in zip(first.cameras, second.cameras, strict=True):
         assert a.intrinsics.tobytes() == b.intrinsics.tobytes()
-
-
-def test_work_within_work_waits_for_no_thread(monkeypatch):
-    with ThreadPoolExecutor(1, initializer=cores._mark) as pool:
-        monkeypatch.setattr(cores, "_pool", lambda: pool)
-        inner = cores.each(lambda i: cores.each(lambda j: 10 * i + j, range(2)), range(3))
-    assert inner == [[0, 1], [10, 11], [20, 21]]
 
 
 def test_views_lie_against_the_network_as_the_plain_sums_say():

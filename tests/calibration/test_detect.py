@@ -274,7 +274,7 @@ def wide(distances, shift_m=0.0):
 
 
 def test_a_small_board_is_found_in_wide_images_that_show_it_at_full_size_only():
-    finder, images = find_board.BoardFinder(BOARD), wide([2.05, 2.1, 2.15])
+    finder, images = find_board.BoardFinder(BOARD), wide([2.2, 2.3, 2.3])
     assert all(len(finder._find_at(i, None, 2)[0]) == 0 for i in images)
     assert [len(ids) for ids, _, _ in finder.find_each(images)] == [12, 12, 12]
     assert len(finder.find(images[0])[0]) == 12
