@@ -166,8 +166,8 @@ class BoardFinder:
             if self.board.inverted:
                 seen = 255 - seen
             if flipped:
-                seen = np.ascontiguousarray(seen[:, ::-1])
-            found = self._find_upright(seen)
+                seen = seen[:, ::-1]
+            found = self._find_upright(np.ascontiguousarray(seen, np.uint8))
             if found is not None:
                 break
         else:
