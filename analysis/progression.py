@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from lab.checks import FloatArray
 from lab.errors import LabError
@@ -73,6 +72,9 @@ def path_direction(t: FloatArray, pelvis: FloatArray) -> tuple[FloatArray, bool]
             remedy="For a treadmill give treadmill_speed_m_s in trial.toml; its belt then sets "
             "the direction.",
         )
+    # For walks over ground alone: it takes a tenth of a second to import.
+    from scipy.ndimage import gaussian_filter1d
+
     rate = (len(ts) - 1) / (ts[-1] - ts[0])
     even = np.linspace(ts[0], ts[-1], len(ts))
     smooth = np.stack(

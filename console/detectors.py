@@ -13,8 +13,6 @@ from lab.errors import LabError
 from lab.plates import PlateSet, read_plates
 from reconstruct.detect.detector import Detector
 from reconstruct.detect.model_store import ModelStore
-from reconstruct.detect.pose import PoseDetector
-from reconstruct.detect.tag_plates import TagPlates
 from reconstruct.people import People2D
 
 POSE, PLATES = "pose", "plates"
@@ -37,6 +35,9 @@ class PoseRecipe:
 
     def __call__(self) -> Detector:
         """Make it; one thread each, for there are as many workers as cores."""
+        # Trials whose keypoints are given need not wait for networks and their libraries.
+        from reconstruct.detect.pose import PoseDetector
+
         return PoseDetector(ModelStore(self.folder), self.model, device=self.device, threads=1)
 
 
@@ -52,6 +53,8 @@ class PlatesRecipe:
 
     def __call__(self) -> Detector:
         """Make it."""
+        from reconstruct.detect.tag_plates import TagPlates
+
         return TagPlates(read_plates(self.plates))
 
 
@@ -124,6 +127,8 @@ def find_people(
     Raises:
         LabError: As of `make_recipe` and `detect_footage`.
     """
+    from reconstruct.detect.pose import PoseDetector
+
     recipe = make_recipe(table, folder, where)
     detector = recipe()
     people = detect_footage(footage, recipe, folder / FOLDER, progress=progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from console.settings import TrialSettings
 from lab.trial import Trial
 from reconstruct.detect.video import index_video, read_video
 from reconstruct.skeletons import load_skeleton
-from report.stills import Still, draw_skeleton
+
+if TYPE_CHECKING:
+    from report.stills import Still
 
 _BONES = "own"
 
@@ -32,6 +34,9 @@ def make_stills(trial: Trial, folder: Path, settings: TrialSettings) -> list[Sti
     }
     if trial.rig is None or not videos:
         return []
+    # Trials without videos need not wait for what draws.
+    from report.stills import Still, draw_skeleton
+
     bones = load_skeleton(_BONES).bones
     stills = []
     for camera, moments in _plan(trial, list(videos)).items():

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from lab.checks import FloatArray
 from lab.cores import over_cores
@@ -30,7 +30,7 @@ from reconstruct.sightlines import STEPS, Estimate, Sightlines, solve_point, sta
 
 BoolArray = NDArray[np.bool_]
 
-_GATE_APART = float(chi2.isf(FALSE_ALARM, 3))
+_GATE_APART = float(chdtri(3, FALSE_ALARM))
 # Nine observations in ten are taken to be right before they are looked at.
 _PRIOR = float(np.log(9.0))
 # A rival this many times less likely is no rival.
@@ -117,7 +117,7 @@ def agree(
 @cache
 def _gates(cameras: int) -> FloatArray:
     """Return the largest misfits of right views, by degrees of freedom from 1 on."""
-    return np.asarray(chi2.isf(FALSE_ALARM / 10, np.arange(1, max(2 * cameras - 2, 2))), np.float64)
+    return np.asarray(chdtri(np.arange(1, max(2 * cameras - 2, 2)), FALSE_ALARM / 10), np.float64)
 
 
 def withhold(agreement: Agreement, which: BoolArray, reason: int) -> Agreement:

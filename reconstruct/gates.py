@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from reconstruct.optics import COMPILED, see
 
 # Part of the right observations that a gate may turn away. An error anywhere in the image is less
 # likely than a residual of five sigma, and a right view lost can leave a pair that sees no depth.
 FALSE_ALARM = 1e-6
-GATE_VIEW = float(chi2.isf(FALSE_ALARM, 2))
-GATE_PAIR = float(chi2.isf(FALSE_ALARM, 1))
+GATE_VIEW = float(chdtri(2, FALSE_ALARM))
+GATE_PAIR = float(chdtri(1, FALSE_ALARM))
 # A residual that the fit has nearly swallowed says nothing of the noise.
 LEAST_REDUNDANCY = 0.1
 

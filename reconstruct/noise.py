@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from lab.checks import FloatArray
 from reconstruct.consensus import agree
@@ -141,7 +141,8 @@ def _first_noise(s: Sightlines, volume: tuple[FloatArray, float]) -> float:
     # What no point fits tells of noise without end.
     total[everything.status > 0] = np.inf
     with np.errstate(all="ignore"):
-        ratio = total / chi2.median(np.maximum(2 * n - 3, 1))
+        # The median of a chi-squared variable.
+        ratio = total / (2 * gammaincinv(np.maximum(2 * n - 3, 1) / 2, 0.5))
     enough = n > 2 if (n > 2).any() else n > 1
     return max(float(np.sqrt(np.median(ratio[enough]))) if enough.any() else 1.0, _FLOOR_PX)
 

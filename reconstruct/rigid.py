@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
@@ -239,6 +238,9 @@ def _tag_poses(
     xy, known = camera.normalised(seen.xy[rows])
     if not known.all():
         return []
+    # Most trials have no plates, and need not wait for it.
+    import cv2
+
     _, turns, shifts, _ = cv2.solvePnPGeneric(
         points, xy, np.eye(3), np.zeros(4), flags=cv2.SOLVEPNP_IPPE
     )

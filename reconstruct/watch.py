@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from lab.checks import FloatArray
 from lab.rig import Rig
@@ -109,7 +109,7 @@ def watch_rig(rig: Rig, aligned: AlignedKeypoints, result: Reconstruction) -> Wa
         unit = turn[c] / np.linalg.norm(turn[c])
         sigma[c] = np.sqrt(unit @ cov @ unit)
     most = int(statistic.argmax())
-    alarm = statistic[most] > chi2.isf(_FALSE_ALARM / cameras, 3)
+    alarm = statistic[most] > chdtri(3, _FALSE_ALARM / cameras)
     return Watch(aligned.cameras, turn, sigma, statistic, aligned.cameras[most] if alarm else "")
 
 

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-import cv2
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
 from lab.gait import SIDES
@@ -19,11 +17,13 @@ from report.files import replace_file
 from report.findings import FindingText, load_findings
 from report.numbers import time_text
 from report.quality import quality
-from report.stills import Still
 from report.summary import summary
 from report.tables import changes, references, spatiotemporal, standing, values, withheld
 from report.typesetting import typeset, typeset_pages
 from report.words import sentence
+
+if TYPE_CHECKING:
+    from report.stills import Still
 
 _TEMPLATES = ("report.typ", "style.typ", "plots.typ", "pages.typ")
 _JPEG_QUALITY = 90
@@ -166,6 +166,9 @@ def _timestamp(trial: Trial) -> datetime:
 
 
 def _jpeg(still: Still) -> bytes:
+    # Reports without pictures need not wait for it.
+    import cv2
+
     quality_flags = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     _, jpeg = cv2.imencode(".jpg", still.image[..., ::-1], quality_flags)
     return jpeg.tobytes()

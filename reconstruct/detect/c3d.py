@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ezc3d
 import numpy as np
 
 from lab.checks import FloatArray
@@ -63,6 +62,9 @@ def read_c3d(
         FileError: When the file is missing, damaged, truncated or no C3D.
         LabError: When unit or axes are missing or cannot be right, or two subjects share names.
     """
+    # For C3D alone: everything else need not wait for it.
+    import ezc3d
+
     structure = check_c3d_structure(path)
     where = path.name
     try:
