@@ -2,95 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from analysis.angles import strike_angles
-from analysis.corner import value_at_corner
-from analysis.cycles import IndexedCycle
-from analysis.sampling import mean_over, peak, sample
-from analysis.segments import Body
+from analysis.replicates import Walk
+from analysis.sampling import mean_over, peak
 from lab.checks import FloatArray
+from lab.cores import over_cores
 from lab.gait import SIDES
-
-_SAMPLES = 101
-
-
-@dataclass(frozen=True, eq=False)
-class Walk:
-    """One walk in B replicates, ready to be measured; the first replicate is the recording.
-
-    Attributes:
-        t: (T,) s.
-        body: Smoothed points (B, T, K, 3) m.
-        raw: The same, unsmoothed.
-        curves: (B, T) rad by name.
-        event_times: (B, E) s.
-        cycles: The cycles, with positions into the events.
-        belt_speed: m/s, 0 overground.
-    """
-
-    t: FloatArray
-    body: Body
-    raw: Body
-    curves: Mapping[str, FloatArray]
-    event_times: FloatArray
-    cycles: Sequence[IndexedCycle]
-    belt_speed: float
-
-    def of(self, side: str) -> list[IndexedCycle]:
-        """Return the cycles of one side."""
-        return [c for c in self.cycles if c.cycle.side == side]
-
-    def times(self, side: str, event: str) -> FloatArray:
-        """Return when an event of each cycle of a side happened, (B, C) s."""
-        return self.event_times[:, [getattr(c, event) for c in self.of(side)]]
-
-    def over(self, curve: str, side: str, begin: str, end: str) -> FloatArray:
-        """Return a curve between two events of each cycle, (B, C, 101) rad."""
-        a, b = self.times(side, begin), self.times(side, end)
-        share = np.linspace(0, 1, _SAMPLES)
-        return sample(self.t, self.curves[curve], a[..., None] + (b - a)[..., None] * share)
-
-    def at(self, curve: str, side: str, times: FloatArray) -> FloatArray:
-        """Return a smooth curve at times (B, C)."""
-        return sample(self.t, self.curves[curve], times)
-
-    @cached_property
-    def strike_curves(self) -> dict[str, FloatArray]:
-        """Unsmoothed curves (B, T) that are read at foot strike, where their slope breaks."""
-        curves: dict[str, FloatArray] = {}
-        for side in SIDES:
-            curves.update(strike_angles(self.raw, side))
-        return curves
-
-    def at_strike(self, curve: str, side: str) -> FloatArray:
-        """Return an unsmoothed curve at each foot strike, (B, C) rad."""
-        return self._at_corners(self.strike_curves[curve][..., None], side, "strike")[..., 0]
-
-    def foot_at(self, foot: str, side: str, event: str) -> FloatArray:
-        """Return where a heel stands at an event of each cycle of a side.
-
-        Returns:
-            (B, C, 2) m: forward over the ground or belt, and left.
-        """
-        heel = self.raw.point(f"{foot}_heel")
-        path = np.stack(
-            [self.raw.along(heel) + self.belt_speed * self.t, self.raw.aside(heel)], axis=-1
-        )
-        return self._at_corners(path, side, event)
-
-    def _at_corners(self, curves: FloatArray, side: str, event: str) -> FloatArray:
-        instants = self.times(side, event)
-        columns = [
-            value_at_corner(self.t, curves, instants[:, c]) for c in range(instants.shape[1])
-        ]
-        if not columns:
-            return np.zeros((len(curves), 0, curves.shape[-1]))
-        return np.stack(columns, axis=1)
 
 
 def _toward(side: str) -> float:
@@ -307,24 +228,48 @@ class CycleValues:
     values: FloatArray
 
 
-def measure_cycles(walk: Walk, activity: str) -> tuple[list[CycleValues], dict[str, str]]:
+def measure_cycles(
+    walks: Sequence[Walk], activity: str
+) -> tuple[list[CycleValues], dict[str, str]]:
     """Compute every measure that the points and cycles allow.
+
+    Args:
+        walks: The replicates of one walk in parts, alike but for their numbers.
+        activity: walk or run.
 
     Returns:
         The values, and the reason for each measure that cannot be given, by name or name and side.
     """
     results: list[CycleValues] = []
     withheld: dict[str, str] = {}
+    asked: list[tuple[Definition, str]] = []
     for definition in DEFINITIONS:
         if definition.activity and definition.activity != activity:
             continue
-        sides = []
         for side in SIDES:
-            reason, values = _evaluate(walk, definition, side)
-            if values is None:
+            reason = _hindrance(walks[0], definition, side)
+            if reason:
                 withheld[f"{definition.name} {side}"] = reason
             else:
-                sides.append((side, values))
+                asked.append((definition, side))
+    parts = over_cores(
+        lambda i, _: [d.per_cycle(walks[i], side) for d, side in asked], len(walks), chunk=1
+    )
+    found = {
+        (d.name, side): np.concatenate([part[i] for part in parts])
+        for i, (d, side) in enumerate(asked)
+    }
+    for definition in dict.fromkeys(d for d, _ in asked):
+        sides = []
+        for side in SIDES:
+            values = found.get((definition.name, side))
+            if values is None:
+                continue
+            whole = np.isfinite(values).all(axis=0)
+            if whole.any():
+                sides.append((side, values[:, whole]))
+            else:
+                withheld[f"{definition.name} {side}"] = f"points are missing in every {side} cycle"
         if definition.both and sides:
             together = np.concatenate([v for _, v in sides], axis=1)
             results.append(CycleValues(definition, "both", together))
@@ -335,24 +280,16 @@ def measure_cycles(walk: Walk, activity: str) -> tuple[list[CycleValues], dict[s
     return results, withheld
 
 
-def _evaluate(walk: Walk, definition: Definition, side: str) -> tuple[str, FloatArray | None]:
+def _hindrance(walk: Walk, definition: Definition, side: str) -> str:
+    """Return why a measure cannot be given at all, empty where it can."""
     missing = [
         c.format(side=side) for c in definition.curves if c.format(side=side) not in walk.curves
     ]
     if any(m.startswith(("pelvis_tilt", "hip_flexion")) for m in missing):
-        return (
-            "the pelvis' tilt needs both ASIS and both PSIS, which these points do not hold",
-            None,
-        )
+        return "the pelvis' tilt needs both ASIS and both PSIS, which these points do not hold"
     missing += [
         p.format(side=side) for p in definition.points if p.format(side=side) not in walk.body.names
     ]
     if missing:
-        return f"needs {', '.join(m.replace('_', ' ') for m in missing)}", None
-    if not walk.of(side):
-        return f"no complete {side} cycle", None
-    values = definition.per_cycle(walk, side)
-    whole = np.isfinite(values).all(axis=0)
-    if not whole.any():
-        return f"points are missing in every {side} cycle", None
-    return "", values[:, whole]
+        return f"needs {', '.join(m.replace('_', ' ') for m in missing)}"
+    return "" if walk.of(side) else f"no complete {side} cycle"

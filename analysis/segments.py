@@ -33,6 +33,11 @@ class Body:
     xyz: FloatArray
     forward: FloatArray
 
+    def of_replicates(self, first: int, end: int) -> Body:
+        """Return some of the replicates, the first axis of the points."""
+        forward = self.forward if len(self.forward) == 1 else self.forward[first:end]
+        return Body(self.names, self.xyz[first:end], forward)
+
     @property
     def left(self) -> FloatArray:
         """Horizontal unit vectors to the left of the progression, shaped as `forward`."""

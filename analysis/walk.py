@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import stdtrit
 
-from analysis.angles import compute_angles
 from analysis.cycles import build_cycles
 from analysis.events import (
     TimedEvents,
@@ -17,13 +16,14 @@ from analysis.events import (
     ground_path,
     hold_events,
 )
-from analysis.measures import CycleValues, Walk, measure_cycles
+from analysis.measures import CycleValues, measure_cycles
 from analysis.progression import (
     belt_direction,
     facing_direction,
     path_direction,
     stride_direction,
 )
+from analysis.replicates import walk_in_parts
 from analysis.segments import Body
 from lab.checks import FloatArray
 from lab.gait import Curves, Cycle, Event, Measure
@@ -146,9 +146,11 @@ def analyse_walk(
                 "the feet do not come to rest as sharply as their noise would show; the times of "
                 "events carry a wider interval for it"
             )
-    curves_by_name = compute_angles(body)
-    walk = Walk(t, body, raw, curves_by_name, timed.t, indexed, belt)
-    values, withheld = measure_cycles(walk, activity)
+    walks = walk_in_parts(t, body, raw, timed.t, indexed, belt)
+    curves_by_name = {
+        name: np.concatenate([w.curves[name] for w in walks]) for name in walks[0].curves
+    }
+    values, withheld = measure_cycles(walks, activity)
     measures = tuple(_summarise(v, len(draws)) for v in values)
     return WalkAnalysis(
         curves=_curves(t, curves_by_name, len(draws)),
