@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.special import stdtrit
 
 from analysis.cycles import build_cycles
+from analysis.effects import Effect
 from analysis.events import (
     TimedEvents,
     find_events,
@@ -46,6 +46,8 @@ class WalkAnalysis:
         refusals: Reasons why the numbers must not be used.
         notes: What to know about them.
         quality: Figures by name with unit suffix.
+        effects: What each draw of errors does to each measure, by name and side.
+        curve_effects: The same to the mean of each curve over the recording, by name.
     """
 
     curves: Curves
@@ -56,6 +58,8 @@ class WalkAnalysis:
     refusals: tuple[str, ...]
     notes: tuple[str, ...]
     quality: dict[str, float]
+    effects: Mapping[tuple[str, str], Effect] = field(default_factory=dict)
+    curve_effects: Mapping[str, Effect] = field(default_factory=dict)
 
 
 def analyse_walk(
@@ -151,16 +155,19 @@ def analyse_walk(
         name: np.concatenate([w.curves[name] for w in walks]) for name in walks[0].curves
     }
     values, withheld = measure_cycles(walks, activity)
-    measures = tuple(_summarise(v, len(draws)) for v in values)
+    summaries = [_summarise(v, len(draws)) for v in values]
+    curves, curve_effects = _curves(t, curves_by_name, len(draws))
     return WalkAnalysis(
-        curves=_curves(t, curves_by_name, len(draws)),
+        curves=curves,
         events=timed.events,
         cycles=tuple(c.cycle for c in indexed),
-        measures=measures,
+        measures=tuple(measure for measure, _ in summaries),
         withheld=withheld,
         refusals=tuple(refusals),
         notes=tuple(notes),
         quality=quality,
+        effects={(measure.name, measure.side): effect for measure, effect in summaries},
+        curve_effects=curve_effects,
     )
 
 
@@ -217,40 +224,45 @@ def _check_belt(
         )
 
 
-def _summarise(cycles: CycleValues, draws: int) -> Measure:
+def _summarise(cycles: CycleValues, draws: int) -> tuple[Measure, Effect]:
     """Mean over cycles, with the bias of noise taken off and the uncertainty of the draws."""
     means = cycles.values.mean(axis=1)
-    value, sigma = float(means[0]), float("nan")
+    value, effect = float(means[0]), Effect(np.zeros(0))
     if draws:
         plus, minus = means[1 : 1 + draws], means[1 + draws :]
-        # Few draws know sigma only roughly: widened so that 1.96 of it is Student's 95 %.
-        student = float(stdtrit(draws, 0.975)) / 1.96
         # A value read at a corner or a peak is bent by noise as well as moved by it: what the mean
         # of a pair scatters belongs to the error, too.
         bent = (plus + minus) / 2 - means[0]
-        sigma = student * float(np.sqrt(np.mean(((plus - minus) / 2) ** 2) + np.var(bent)))
+        effect = Effect((plus - minus) / 2, float(np.var(bent)))
         value -= float(np.mean(bent))
     n = cycles.values.shape[1]
     definition = cycles.definition
-    return Measure(
+    measure = Measure(
         name=definition.name,
         side=cycles.side,
         value=value,
-        sigma=sigma,
+        sigma=effect.sigma,
         spread=float(np.std(cycles.values[0], ddof=1)) if n > 1 else float("nan"),
         unit=definition.unit,
         n=n,
         definition=definition.words,
     )
+    return measure, effect
 
 
-def _curves(t: FloatArray, by_name: dict[str, FloatArray], draws: int) -> Curves:
-    """Collect the recording's curves, with sigma from the draws."""
+def _curves(
+    t: FloatArray, by_name: dict[str, FloatArray], draws: int
+) -> tuple[Curves, dict[str, Effect]]:
+    """Collect the recording's curves, with sigma from the draws, and the effects on their means."""
     names = tuple(by_name)
     values = np.stack([by_name[n][0] for n in names], axis=-1) if names else np.zeros((len(t), 0))
     sigma = np.full_like(values, np.nan)
+    effects: dict[str, Effect] = {}
     if draws:
         for i, name in enumerate(names):
             difference = (by_name[name][1 : 1 + draws] - by_name[name][1 + draws :]) / 2
             sigma[:, i] = np.sqrt(np.mean(difference**2, axis=0))
-    return Curves(names, t, values, sigma)
+            known = np.isfinite(difference).all(axis=0)
+            if known.any():
+                effects[name] = Effect(difference[:, known].mean(axis=1))
+    return Curves(names, t, values, sigma), effects

@@ -185,7 +185,7 @@ def main() -> None:
                     seen = align(films(truth, rig, errors, rng))
                     result = triangulate(nominal, seen)
                     by_rig = result.rig_sensitivity(nominal)
-                    lasting = find_persistence(nominal, seen, result, by_rig)
+                    lasting = find_persistence(nominal, seen, result)
                     drawn = draw_errors(result.points, nominal, by_rig, 64, seed, lasting)
                     found = analysed(result.points, trial, drawn, right.events)
                     alone = analysed(result.points, trial, None, None)

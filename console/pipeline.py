@@ -17,15 +17,17 @@ from console.plates import Ties
 from console.provenance import trace
 from console.reconstruction import Progress, Reconstructed, from_keypoints, from_markers
 from console.settings import TRIAL_FILE, read_settings
-from console.standing import against_standing, standing_reference
+from console.standing import Standing, against_standing, standing_reference
 from console.synchrony import read_synchrony, sync_files
 from lab.checks import FloatArray
 from lab.gait import Curves
 from lab.trial import Trial
+from reconstruct.persistence import Persistence
 from reconstruct.smooth import Smoother
 
 # Same input, same draws, same numbers.
 _SEED = 20_260_101
+_MOVING, _STANDING = range(2)
 
 
 def process_folder(
@@ -48,7 +50,7 @@ def process_folder(
     Raises:
         LabError: When the folder or its files cannot be used; RefusedError for a refused rig.
     """
-    return _process(folder, use_refused_rig, standing, progress, progress_of_frames)[0]
+    return _process(folder, use_refused_rig, standing, progress, progress_of_frames)[0].trial
 
 
 def _process(
@@ -57,11 +59,11 @@ def _process(
     standing: bool,
     progress: Progress,
     progress_of_frames: FrameProgress,
-) -> tuple[Trial, Ties | None]:
-    """Make the trial of a folder, and what it ties where it is a standing trial with plates."""
+) -> tuple[Standing, Ties | None]:
+    """Make the trial of a folder as another may stand against it, and what it ties of plates."""
     settings, text = read_settings(folder)
     standing = standing or settings.tie is not None
-    quiet: Trial | None = None
+    quiet: Standing | None = None
     ties: Ties | None = None
     if settings.trial.static and not standing:
         progress("standing trial")
@@ -79,9 +81,13 @@ def _process(
         else from_keypoints(folder, settings, use_refused_rig, ties, progress, progress_of_frames)
     )
     progress("smoothing")
-    smoother = Smoother(done.points, max_gap_s=settings.analysis.max_gap_s)
+    smoother = Smoother(
+        done.points,
+        max_gap_s=settings.analysis.max_gap_s,
+        persistence=_lasting(done),
+    )
     progress("measuring")
-    errors = _draw(done, settings.analysis.draws)
+    errors = _draw(done, settings.analysis.draws, _STANDING if standing else _MOVING)
     edits, missed = read_edits(folder), []
     analysis = analyse_walk(
         done.points,
@@ -95,8 +101,8 @@ def _process(
     )
     measures, static = analysis.measures, {}
     if quiet is not None:
-        static = standing_reference(quiet)
-        measures += against_standing(analysis.measures, quiet)
+        static = standing_reference(quiet.trial)
+        measures += against_standing(analysis, quiet)
     curves = analysis.curves if done.extra is None else _joined(analysis.curves, done.extra)
     synchrony, unfit = read_synchrony(folder)
     quality = done.quality | analysis.quality | synchrony
@@ -147,13 +153,24 @@ def _process(
             "\n".join([text.rstrip("\n"), *done.notes, ""]),
         ),
     )
-    return trial, done.ties
+    return Standing(trial, analysis.curve_effects), done.ties
 
 
-def _draw(done: Reconstructed, count: int) -> FloatArray | None:
+def _lasting(done: Reconstructed) -> Persistence | None:
+    """Return how long the noise of each point lasts: on plates that of its segment."""
+    if done.carried is None or done.persistence is None:
+        return done.persistence
+    return done.persistence.of_groups([[s] for s in done.carried.segment_of])
+
+
+def _draw(done: Reconstructed, count: int, recording: int) -> FloatArray | None:
     if done.carried is not None and done.rig is not None:
-        return draw_carried_errors(done.carried, done.rig, count, _SEED)
-    return draw_errors(done.points, done.rig, done.by_rig, count, _SEED, done.persistence)
+        return draw_carried_errors(
+            done.carried, done.rig, count, _SEED, done.persistence, recording
+        )
+    return draw_errors(
+        done.points, done.rig, done.by_rig, count, _SEED, done.persistence, recording
+    )
 
 
 def _largest_change_deg(analysis: WalkAnalysis, other: WalkAnalysis) -> float:

@@ -96,7 +96,7 @@ def from_keypoints(
         if count:
             quality[f"left_right_exchanged_{name}"] = float(count)
     by_rig = result.rig_sensitivity(rig)
-    persistence = find_persistence(rig, aligned, result, by_rig)
+    persistence = find_persistence(rig, aligned, result)
     quality["noise_lasting_share"] = persistence.of_all()
     moved = _watch(rig, aligned, result, by_rig, quality)
     points = result.points
@@ -195,7 +195,12 @@ def _from_plates(
     }
     source = folder / settings.detect.plates if settings.detect is not None else folder
     own = (source,) if source.is_file() else ()
-    moved = _watch(rig, aligned, triangulate(rig, aligned), carried.by_rig, quality)
+    corners = triangulate(rig, aligned)
+    persistence = find_persistence(rig, aligned, corners).of_groups(
+        [[aligned.names.index(n) for n in tie.names] for tie in ties.segments.values()]
+    )
+    quality["noise_lasting_share"] = persistence.of_all()
+    moved = _watch(rig, aligned, corners, carried.by_rig, quality)
     return Reconstructed(
         rig=rig,
         keypoints=taken.keypoints,
@@ -213,6 +218,7 @@ def _from_plates(
         ),
         carried=carried,
         ties=ties,
+        persistence=persistence,
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.effects import Effect
+from analysis.walk import WalkAnalysis
 from lab.gait import Measure
 from lab.trial import Trial
 
@@ -20,6 +23,14 @@ _AGAINST = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """A standing trial, and what each draw of errors does to the means of its curves."""
+
+    trial: Trial
+    effects: Mapping[str, Effect]
+
+
 def standing_reference(standing: Trial) -> dict[str, float]:
     """Return the mean of each curve over the standing trial, rad by name."""
     means = {}
@@ -30,29 +41,27 @@ def standing_reference(standing: Trial) -> dict[str, float]:
     return means
 
 
-def against_standing(measures: tuple[Measure, ...], standing: Trial) -> tuple[Measure, ...]:
+def against_standing(analysis: WalkAnalysis, standing: Standing) -> tuple[Measure, ...]:
     """Return measures less the person's own standing value, named with `_vs_standing`.
 
-    The standing value's sigma is the mean sigma of its curve, as if the error were the same in
-    every frame (that of the calibration is); both are added as if they were independent, which the
-    calibration's part is not, so the interval is rather too wide than too narrow.
+    Errors that both trials share (of the same calibration, of the same ties of plates) are the same
+    draws in both, so that they count in the difference as far as they do not cancel.
     """
-    reference = standing_reference(standing)
+    reference = standing_reference(standing.trial)
     result = []
-    for measure in measures:
+    for measure in analysis.measures:
         curve, turns = _AGAINST.get(measure.name, ("", False))
         if curve not in reference:
             continue
         sign = -1.0 if turns and measure.side == "right" else 1.0
-        column = standing.curves.sigma[:, standing.curves.names.index(curve)]
-        known = np.isfinite(column)
-        sigma = float(column[known].mean()) if known.any() else float("nan")
+        own = standing.effects.get(curve, Effect(np.zeros(0)))
+        effect = analysis.effects[measure.name, measure.side].less(own, sign)
         result.append(
             Measure(
                 name=f"{measure.name}_vs_standing",
                 side=measure.side,
                 value=measure.value - sign * reference[curve],
-                sigma=math.hypot(measure.sigma, sigma),
+                sigma=effect.sigma,
                 spread=measure.spread,
                 unit=measure.unit,
                 n=measure.n,

@@ -18,6 +18,7 @@ residual, and cannot be known from a trial.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from lab.checks import FloatArray
+from lab.cores import over_cores
 from lab.rig import Rig
 from reconstruct.associate import AlignedKeypoints
 from reconstruct.consensus import GOOD
@@ -57,23 +59,31 @@ class Persistence:
     share: FloatArray
     times_s: FloatArray
 
-    def draw(self, rng: np.random.Generator, t: FloatArray, k: int, count: int) -> FloatArray:
-        """Draw standard normal noise of joint k that lasts as its own does, (count, T, 3).
+    def draw(
+        self, rng: np.random.Generator, t: FloatArray, k: int, count: int, width: int = 3
+    ) -> FloatArray:
+        """Draw standard normal noise of joint k that lasts as its own does, (count, T, width).
 
         Args:
             rng: Where chance comes from.
             t: (T,) s.
             k: Which joint.
             count: Number of draws.
+            width: Numbers a frame, independent of each other.
         """
         new = max(1.0 - float(self.share[k].sum()), 0.0)
-        result = np.sqrt(new) * rng.standard_normal((count, len(t), 3))
+        result = np.sqrt(new) * rng.standard_normal((count, len(t), width))
         for share, lasting in zip(self.share[k], self.times_s, strict=True):
             if share > 0:
-                fresh = rng.standard_normal((count, len(t), 3))
+                fresh = rng.standard_normal((count, len(t), width))
                 _carry_on(np.exp(-np.diff(t, prepend=t[0]) / lasting), fresh)
                 result += np.sqrt(share) * fresh
         return result
+
+    def of_groups(self, groups: Sequence[Sequence[int]]) -> Persistence:
+        """Return the mean of the joints of each group, as if a group were one joint."""
+        share = [self.share[list(group)].mean(0) for group in groups]
+        return Persistence(np.array(share).reshape(-1, len(self.times_s)), self.times_s)
 
     def of_all(self) -> float:
         """Return the share of the variance that lasts over frames, mean of the joints."""
@@ -82,7 +92,7 @@ class Persistence:
 
 @njit(**COMPILED)
 def _carry_on(kept: FloatArray, x: FloatArray) -> None:
-    """Make white noise (n, T, 3) that of a first-order process, in place.
+    """Make white noise (n, T, m) that of a first-order process, in place.
 
     Args:
         kept: (T,) correlation of each value with the one before it.
@@ -91,7 +101,7 @@ def _carry_on(kept: FloatArray, x: FloatArray) -> None:
     for b in range(len(x)):
         for i in range(1, len(kept)):
             new = np.sqrt(1 - kept[i] * kept[i])
-            for j in range(3):
+            for j in range(x.shape[2]):
                 x[b, i, j] = kept[i] * x[b, i - 1, j] + new * x[b, i, j]
 
 
@@ -100,9 +110,7 @@ def no_persistence(count: int) -> Persistence:
     return Persistence(np.zeros((count, len(TIMES_S))), np.array(TIMES_S))
 
 
-def find_persistence(
-    rig: Rig, aligned: AlignedKeypoints, result: Reconstruction, by_rig: FloatArray
-) -> Persistence:
+def find_persistence(rig: Rig, aligned: AlignedKeypoints, result: Reconstruction) -> Persistence:
     """Find how long the noise of each joint lasts.
 
     Points of three views and more count. A joint with few of them, or without a correlation beyond
@@ -112,7 +120,6 @@ def find_persistence(
         rig: The cameras.
         aligned: The keypoints at common times, with exchanged sides as they came.
         result: What was made of them.
-        by_rig: (T, K, 3, Q), from `Reconstruction.rig_sensitivity`.
     """
     joints = len(aligned.names)
     z = _whitened(rig, exchange(aligned, result.swapped), result)
@@ -121,17 +128,17 @@ def find_persistence(
         return no_persistence(joints)
     even = np.full((len(z), rows[-1] + 1, joints, 2), np.nan)
     even[:, rows] = z
-    calibration = _of_calibration(rig, result, by_rig)
+    calibration = _of_calibration(rig, result)
     longest = min(int(_LONGEST_S / step), len(even[0]) // 2)
     if longest < 1:
         return no_persistence(joints)
     lags = np.unique(np.round(np.geomspace(1, longest, _LAGS)).astype(int))
     basis = np.exp(-np.outer(lags * step, 1 / np.array(TIMES_S)))
     free = _free(result)
-    share = np.zeros((joints, len(TIMES_S)))
-    for k in range(joints):
-        share[k] = _shares(even[:, :, k], lags, basis, calibration[k], free[k])
-    return Persistence(share, np.array(TIMES_S))
+    share = over_cores(
+        lambda k, _: _shares(even[:, :, k], lags, basis, calibration[k], free[k]), joints, chunk=1
+    )
+    return Persistence(np.array(share).reshape(joints, -1), np.array(TIMES_S))
 
 
 def _shares(
@@ -208,22 +215,23 @@ def _even_rows(t: FloatArray) -> tuple[NDArray[np.int64], float]:
     return np.round((t - t[0]) / step).astype(np.int64), step
 
 
-def _of_calibration(rig: Rig, result: Reconstruction, by_rig: FloatArray) -> FloatArray:
+def _of_calibration(rig: Rig, result: Reconstruction) -> FloatArray:
     """Return the mean square (K,) of whitened residuals that the calibration's error makes."""
     frames, joints = result.status.shape
     if not rig.has_covariance:
         return np.zeros(joints)
     some = np.unique(np.linspace(0, frames - 1, min(frames, _RIG_FRAMES)).astype(int))
-    on = (result.views[some] >= _LEAST_VIEWS) & (result.status[some] == GOOD)
+    result = result.at_frames(some)
+    on = (result.views >= _LEAST_VIEWS) & (result.status == GOOD)
     values, vectors = np.linalg.eigh(rig.cov)
     root = vectors * np.sqrt(np.clip(values, 0, None))
-    moved = by_rig[some][on] @ root
+    moved = result.rig_sensitivity(rig)[on] @ root
     slices = dict(zip(rig.names, rig.parameter_slices(), strict=True))
     joint = np.nonzero(on)[1]
     total, count = np.zeros(joints), np.zeros(joints)
     for c, name in enumerate(result.cameras):
-        seen = rig.camera(name).project_with_jacobians(result.points.xyz[some][on])
-        information = result.information_px[c][some][on]
+        seen = rig.camera(name).project_with_jacobians(result.points.xyz[on])
+        information = result.information_px[c][on]
         used = information[:, 0] > 0
         by_parameters = np.concatenate([seen.by_pose, seen.by_intrinsics], axis=-1)
         off = by_parameters @ root[slices[name]] + seen.by_point @ moved

@@ -120,9 +120,10 @@ def carry_landmarks(
 
 
 def _root(cov: FloatArray) -> FloatArray:
-    """Return L (T, 6, 6) with L L' = cov; NaN where cov is."""
+    """Return the symmetric root (T, 6, 6) of cov, steady over time; NaN where cov is."""
     known = np.isfinite(cov).all((1, 2))
     result = np.full(cov.shape, np.nan)
     values, vectors = np.linalg.eigh(cov[known])
-    result[known] = vectors * np.sqrt(np.clip(values, 0, None))[:, None, :]
+    size = np.sqrt(np.clip(values, 0, None))[:, None, :]
+    result[known] = (vectors * size) @ vectors.swapaxes(1, 2)
     return result

@@ -27,6 +27,7 @@ from scipy.optimize import minimize_scalar
 
 from lab.checks import FloatArray
 from lab.points import Points3D
+from reconstruct.persistence import Persistence, no_persistence
 from reconstruct.spline_system import SplineSystem, half_gain_weight, weight_of_half_gain
 
 MAX_GAP_S = 0.1
@@ -63,6 +64,7 @@ class Smoother:
             is taken as equal in all directions and frames, and estimated.
         max_gap_s: Longest gap to bridge, s.
         order: Order of the differences whose squares are kept small.
+        persistence: How long the noise of each point lasts; None where it is new in every frame.
         undersmooth: Factor on the cut-off frequency that the data ask for; above 1 trades
             variance for less bias.
 
@@ -86,11 +88,13 @@ class Smoother:
         max_gap_s: float = MAX_GAP_S,
         order: int = ORDER,
         undersmooth: float = UNDERSMOOTH,
+        persistence: Persistence | None = None,
     ) -> None:
         if not (max_gap_s >= 0 and order in (2, 3) and undersmooth > 0):
             raise ValueError("Smoother: max_gap_s >= 0, order 2 or 3, undersmooth > 0")
         self._raw = points
         count = len(points.names)
+        self._lasting = no_persistence(count) if persistence is None else persistence
         self.estimated = np.zeros(count, bool)
         self.sigma = np.full(count, np.nan)
         self.scale = np.full(count, np.nan)
@@ -131,13 +135,15 @@ class Smoother:
     def points(self) -> Points3D:
         """The smoothed points; their covariance is that of the smoothed noise of the frames.
 
-        It holds no part for what smoothing takes from the movement itself, and counts the noise
-        of different frames as independent.
+        It holds no part for what smoothing takes from the movement itself. Noise that lasts is
+        smoothed away the less, the longer it lasts.
         """
         cov = np.full(self._raw.cov.shape, np.nan)
         for k, fit in enumerate(self._fits):
             if fit is not None:
-                cov[fit.system.frames, k] = fit.system.smoothed_covariance(fit.cov, _REACH)
+                cov[fit.system.frames, k] = fit.system.smoothed_covariance(
+                    fit.cov, _REACH, self._lasting.share[k], self._lasting.times_s
+                )
         return Points3D(self._raw.names, self._raw.t, self.apply(self._raw.xyz[None])[0], cov)
 
 

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from lab.checks import FloatArray
 from reconstruct.spline_columns import penalty_taps, smooth_twice, solver_rows
+from reconstruct.spline_lasting import add_lasting
 
 # Twicing passes 1 - (1 - s)^2 where one pass passes s: a half at s = 1 - sqrt(1/2).
 _HALF_GAIN = 1 / (1 - np.sqrt(0.5)) - 1
@@ -155,8 +156,10 @@ class SplineSystem:
         )
         return deviance, scale
 
-    def smoothed_covariance(self, cov: FloatArray, reach: float) -> FloatArray:
-        """Return the covariance (N, 3, 3) of each smoothed frame, for independent frames.
+    def smoothed_covariance(
+        self, cov: FloatArray, reach: float, share: FloatArray, times_s: FloatArray
+    ) -> FloatArray:
+        """Return the covariance (N, 3, 3) of each smoothed frame.
 
         Impulses far enough apart share one solve; their responses overlap by no more than
         `reach` of their height.
@@ -164,19 +167,34 @@ class SplineSystem:
         Args:
             cov: (n, 3, 3) of the seen frames.
             reach: As above.
+            share: (M,) of the variance that lasts, by time constant; the rest is new in each frame.
+            times_s: (M,) s, of the exponential decay of its correlation.
         """
-        roots = np.linalg.cholesky(cov)
+        values, vectors = np.linalg.eigh(cov)
+        # The symmetric root, which is steady over time, so that what lasts keeps its direction.
+        roots = (vectors * np.sqrt(values)[:, None, :]) @ vectors.swapaxes(1, 2)
         n = len(self.seen_frames)
         apart = self._impulse_distance(reach)
         result = np.zeros((len(self.frames), 3, 3))
         position = np.arange(n) % apart
+        lasts = share.any()
+        responses = np.empty((min(apart, n), 3, len(self.frames), 3)) if lasts else np.empty(0)
         for start in range(0, min(apart, n), 64):
             width = min(64, min(apart, n) - start)
             impulses = np.zeros((width, 3, n, 3))
             chosen = np.flatnonzero((position >= start) & (position < start + width))
             impulses[position[chosen] - start, :, chosen] = roots[chosen].swapaxes(1, 2)
-            answer = self.smooth(impulses.reshape(-1, n, 3)).transpose(1, 2, 0)
+            answer = self.smooth(impulses.reshape(-1, n, 3))
+            if lasts:
+                responses[start : start + width] = answer.reshape(width, 3, -1, 3)
+            answer = answer.transpose(1, 2, 0)
             result += answer @ answer.swapaxes(1, 2)
+        if lasts:
+            result *= 1 - share.sum()
+            seen, t_s = self._seen, self._times[self._seen] * self.step_s
+            for part, tau in zip(share, times_s, strict=True):
+                if part > 0:
+                    add_lasting(responses, seen, t_s, part, tau, result)
         return (result + result.swapaxes(1, 2)) / 2
 
     def _impulse_distance(self, reach: float) -> int:

@@ -67,6 +67,20 @@ class Reconstruction:
             if code != GOOD and (self.status == code).any()
         }
 
+    def at_frames(self, which: NDArray[np.intp]) -> Reconstruction:
+        """Return the reconstruction of some of the frames; what is said of all stays so."""
+        points = self.points
+        return replace(
+            self,
+            points=Points3D(points.names, points.t[which], points.xyz[which], points.cov[which]),
+            views=self.views[which],
+            residual_px=self.residual_px[:, which],
+            rejected=self.rejected[:, which],
+            status=self.status[which],
+            information_px=self.information_px[:, which],
+            swapped=self.swapped[:, which],
+        )
+
     def rig_sensitivity(self, rig: Rig) -> FloatArray:
         """Return the derivative of each point by the rig's parameters, (T, K, 3, Q).
 

@@ -34,8 +34,7 @@ def one_run(rig, seed):
         films.append(Keypoints2D(camera.name, NAMES, T, xy, cov, np.ones(xy.shape[:2])))
     seen = align(films)
     result = triangulate(rig, seen)
-    by_rig = result.rig_sensitivity(rig)
-    persistence = find_persistence(rig, seen, result, by_rig)
+    persistence = find_persistence(rig, seen, result)
     during = slice(70, 170)
     sigma = []
     for lasts in (persistence, None):

@@ -6,6 +6,7 @@ import numpy as np
 
 from console.draws import draw_carried_errors
 from lab.points import Points3D
+from reconstruct.persistence import Persistence
 from reconstruct.plate_points import CarriedPoints
 from simulation.room import treadmill_room
 
@@ -59,3 +60,60 @@ def test_without_the_rigs_covariance_the_rest_is_still_drawn():
     draws = draw_carried_errors(carried, unknown, 100, 3)
     assert np.isfinite(draws).all()
     assert draws[:, 0].std() > 0
+
+
+def test_recordings_share_ties_and_calibration_but_no_noise():
+    carried, rig = carried_and_rig()
+    none = np.zeros_like(carried.factor)
+    quiet = replace(carried, factor=none)
+    first, second = (draw_carried_errors(quiet, rig, 200, 3, recording=number) for number in (0, 1))
+    assert np.array_equal(first, second)
+    assert first[:, 0].std() > 0
+    alone = replace(
+        carried, by_tie=np.zeros_like(carried.by_tie), by_rig=np.zeros_like(carried.by_rig)
+    )
+    first, second = (
+        draw_carried_errors(alone, rig, 4000, 3, recording=number)[:, 0].reshape(4000, -1)
+        for number in (0, 1)
+    )
+    both = (first * second).mean(0) / np.sqrt((first**2).mean(0) * (second**2).mean(0))
+    assert np.abs(both).max() < 5 / np.sqrt(4000)
+
+
+def test_another_calibration_errs_in_another_way():
+    carried, rig = carried_and_rig()
+    quiet = replace(
+        carried, factor=np.zeros_like(carried.factor), tie_cov=np.zeros_like(carried.tie_cov)
+    )
+    other = rig.perturbed(np.full(len(rig.cov), 1e-6))
+    first, second = (
+        draw_carried_errors(quiet, r, 4000, 3)[:, 0].reshape(4000, -1) for r in (rig, other)
+    )
+    both = (first * second).mean(0) / np.sqrt((first**2).mean(0) * (second**2).mean(0))
+    assert np.abs(both).max() < 5 / np.sqrt(4000)
+
+
+def test_the_noise_of_a_pose_lasts_as_its_tags_residuals_do():
+    carried, rig = carried_and_rig()
+    unknown = replace(rig, cov=np.full(rig.cov.shape, np.nan))
+    points, t = carried.points, np.arange(400) / 100
+    factor = np.broadcast_to(carried.factor[0], (len(t), *carried.factor.shape[1:]))
+    shape = (len(t), len(points.names))
+    still = CarriedPoints(
+        Points3D(points.names, t, np.zeros((*shape, 3)), factor @ factor.swapaxes(-1, -2)),
+        carried.segments,
+        carried.segment_of,
+        factor,
+        np.zeros((*shape, 3, len(rig.cov))),
+        np.zeros((*shape, 3, 3)),
+        np.zeros((9, 9)),
+        {},
+    )
+    lasting = Persistence(np.array([[0.8], [0.0]]), np.array([0.1]))
+    draws = draw_carried_errors(still, unknown, 300, 5, lasting)
+    later = (draws[:, 5:] * draws[:, :-5]).mean((0, 1)) / (draws**2).mean((0, 1))
+    # Points 0 and 1 hang on the first segment, point 2 on the second.
+    assert np.allclose(later[:2], 0.8 * np.exp(-0.5), rtol=0, atol=0.03)
+    assert np.allclose(later[2], 0.0, rtol=0, atol=0.03)
+    same = (draws**2).mean((0, 1))
+    assert np.allclose(same, (factor[0] ** 2).sum(-1), rtol=0.1)

@@ -28,7 +28,7 @@ def filmed(see, rig, xyz, noise):
 
 def found(rig, aligned):
     result = triangulate(rig, aligned)
-    return result, find_persistence(rig, aligned, result, result.rig_sensitivity(rig))
+    return result, find_persistence(rig, aligned, result)
 
 
 def rho(persistence, k, lag_s):

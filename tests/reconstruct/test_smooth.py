@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lab.points import Points3D
+from reconstruct.persistence import Persistence
 from reconstruct.smooth import Smoother
 
 T = np.arange(300) / 100
@@ -224,3 +225,21 @@ def test_neighbouring_frames_of_a_slow_recording_are_no_gap():
     xyz = np.cumsum(rng.normal(0, 0.01, (60, 2, 3)), axis=0)
     smooth = Smoother(Points3D(NAMES, t, xyz, np.full((60, 2, 3, 3), np.nan))).points
     assert np.isfinite(smooth.xyz).all()
+
+
+@pytest.mark.parametrize("tau", [0.05, 0.3, np.inf])
+def test_noise_that_lasts_is_smoothed_away_the_less(tau):
+    rng = np.random.default_rng(12)
+    cov = np.tile(1e-5 * np.diag([4.0, 1.0, 2.0]), (len(T), 1, 1, 1))
+    lasting = Persistence(np.array([[0.7]]), np.array([tau]))
+    xyz = noisy(rng, movement(T)[:, :1], cov)
+    recording = Points3D(("left_knee",), T, xyz, cov)
+    smoother = Smoother(recording, persistence=lasting)
+    blind = Smoother(recording).points.cov[:, 0]
+    noise = lasting.draw(rng, T, 0, 3000)[:, :, None] * np.sqrt(np.diagonal(cov[0, 0]))
+    off = smoother.apply(noise)[:, :, 0]  # linear in what is smoothed
+    seen = np.einsum("bti,bti->ti", off, off) / len(off)
+    told = np.diagonal(smoother.points.cov[:, 0], axis1=1, axis2=2)
+    assert np.allclose((seen / told).mean(0), 1, rtol=0, atol=0.1)
+    assert np.abs(seen / told - 1).max() < 0.25
+    assert (told.mean(0) > 1.3 * np.diagonal(blind, axis1=1, axis2=2).mean(0)).all()
