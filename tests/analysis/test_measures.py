@@ -187,7 +187,7 @@ def test_what_noise_bends_belongs_to_sigma_and_its_mean_is_taken_off():
     for linear, bend in ((1.0, 0.0), (1.0, 0.7), (0.0, 0.7)):
         move = np.concatenate([[0.0], draws, -draws])
         values = CycleValues(definition, "left", (2.0 + linear * move + bend * move**2)[:, None])
-        made = _summarise(values, len(draws))
+        made, _ = _summarise(values, len(draws))
         # The variance of x + b x^2 for a standard normal x is 1 + 2 b^2, its mean b.
         assert made.sigma == pytest.approx(np.hypot(linear, bend * np.sqrt(2)), rel=0.05)
         assert made.value == pytest.approx(2.0 - bend, abs=0.05)
