@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from lab.checks import FloatArray
 from lab.cores import over_cores
@@ -14,7 +15,7 @@ _CHUNK = 128  # frames done at a time by one core
 
 def add_lasting(
     responses: FloatArray,
-    seen: FloatArray,
+    seen: NDArray[np.intp],
     t: FloatArray,
     share: float,
     tau: float,

@@ -142,14 +142,19 @@ def _turn(functions, curve):
 @pytest.mark.parametrize(
     ("module", "function", "curve", "shows_in"),
     [
-        ("analysis.walk", "compute_angles", "pelvis_obliquity", "pelvic_drop_peak"),
-        ("analysis.walk", "compute_angles", "trunk_lean_forward", "trunk_lean_forward_stance_mean"),
-        ("analysis.walk", "compute_angles", "trunk_lean_lateral", "trunk_lean_lateral_peak"),
-        ("analysis.walk", "compute_angles", "hip_flexion", "hip_extension_peak"),
-        ("analysis.walk", "compute_angles", "thigh_flexion", "thigh_extension_peak"),
-        ("analysis.walk", "compute_angles", "pelvis_tilt", "pelvic_tilt_stance_mean"),
-        ("analysis.measures", "strike_angles", "limb_angle_heel", "over_stride_angle_heel"),
-        ("analysis.measures", "strike_angles", "", "shank_angle_strike"),
+        ("analysis.replicates", "compute_angles", "pelvis_obliquity", "pelvic_drop_peak"),
+        (
+            "analysis.replicates",
+            "compute_angles",
+            "trunk_lean_forward",
+            "trunk_lean_forward_stance_mean",
+        ),
+        ("analysis.replicates", "compute_angles", "trunk_lean_lateral", "trunk_lean_lateral_peak"),
+        ("analysis.replicates", "compute_angles", "hip_flexion", "hip_extension_peak"),
+        ("analysis.replicates", "compute_angles", "thigh_flexion", "thigh_extension_peak"),
+        ("analysis.replicates", "compute_angles", "pelvis_tilt", "pelvic_tilt_stance_mean"),
+        ("analysis.replicates", "strike_angles", "limb_angle_heel", "over_stride_angle_heel"),
+        ("analysis.replicates", "strike_angles", "", "shank_angle_strike"),
     ],
 )
 def test_a_sign_error_in_the_angles_fails_the_demo(monkeypatch, module, function, curve, shows_in):
