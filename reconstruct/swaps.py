@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.checks import FloatArray
+from lab.cores import over_cores
 from reconstruct.associate import AlignedKeypoints
 from reconstruct.consensus import Agreement, agree
 from reconstruct.gates import GATE_VIEW
@@ -100,11 +101,14 @@ def find_swaps(
     dropped = np.zeros((cameras, frames, joints), bool)
     doubtful = np.zeros((frames, joints), bool)
     impossible = np.zeros((frames, joints), bool)
-    for pair in partners(aligned.names):
-        if frames < _LEAST_FRAMES:
-            break
-        columns = [np.arange(frames) * joints + k for k in pair]
-        decided, left_out, doubt = _decide(s, aligned.t, found, columns, volume)
+    pairs = partners(aligned.names) if frames >= _LEAST_FRAMES else ()
+
+    def decide(i: int, _: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+        columns = [np.arange(frames) * joints + k for k in pairs[i]]
+        return _decide(s, aligned.t, found, columns, volume)
+
+    answers = over_cores(decide, len(pairs), chunk=1)
+    for pair, (decided, left_out, doubt) in zip(pairs, answers, strict=True):
         for side, k in enumerate(pair):
             chosen[:, :, k] = decided
             gone = left_out[side].all(0)
