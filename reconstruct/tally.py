@@ -110,7 +110,7 @@ def _take_stock(residual, values, redundancy, information, used, length, in_px, 
                 in_px[c, i, 0] = in_px[c, i, 1] = np.nan
                 kept[c, i, 0] = kept[c, i, 1] = kept[c, i, 2] = 0.0
                 continue
-            size = (information[c, i, 0] * information[c, i, 2]) ** -0.25
+            size = 1 / np.sqrt(np.sqrt(information[c, i, 0] * information[c, i, 2]))
             for j in range(2):
                 z, free = values[c, i, j], redundancy[c, i, j]
                 in_px[c, i, j] = abs(z) * size
