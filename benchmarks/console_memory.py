@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from PySide6.QtCore import QTimer
+from window_beats import Beats
 
 from capture.node_process import node_command
 from console.desk import Desk
@@ -64,6 +65,7 @@ def main() -> None:
 def watch(folder: Path, minutes: float) -> None:
     app, window = make_window(Desk(folder), False)
     window.show()
+    beats = Beats(window)
     process, drawn = psutil.Process(), {name: set() for name in CAMERAS}
     rows: list[tuple[float, float]] = []
     last = {"cpu": sum(process.cpu_times()[:2]), "at": time.monotonic(), "waits": 0}
@@ -77,15 +79,15 @@ def watch(folder: Path, minutes: float) -> None:
         took = now - last["at"]
         rate = np.mean([len(seen) for seen in drawn.values()]) / took
         memory = process.memory_info().rss / 1e6
-        worst = max((w.seconds for w in window.waits), default=0.0)
+        worst = max((w.seconds for w in beats.waits), default=0.0)
         rows.append((now, memory))
         print(
             f"{len(rows):3} min  {(cpu - last['cpu']) / took:.2f} cores  {memory:.1f} MB  "
-            f"{rate:.1f} previews a second of each  {len(window.waits)} waits over 50 ms, "
+            f"{rate:.1f} previews a second of each  {len(beats.waits)} waits over 50 ms, "
             f"the longest {1e3 * worst:.0f} ms; load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
-        window.waits.clear()
+        beats.waits.clear()
         last.update(cpu=cpu, at=now)
         for seen in drawn.values():
             seen.clear()

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import psutil
-from PySide6.QtTest import QTest
+from window_hand import live
 
 from console.capture_run import READY, RECORDING
 from console.demo_cell import DemoCell
@@ -39,7 +39,7 @@ class Camera:
         out.mkdir(parents=True, exist_ok=True)
 
     def shoot(self, name: str, ms: int = 700) -> None:
-        QTest.qWait(ms)
+        live(ms)
         self.window.grab().save(str(self.out / f"{name}.png"))
 
     def until(self, what: str, condition, seconds: float = 90.0) -> None:
@@ -48,7 +48,7 @@ class Camera:
             if time.monotonic() > end:
                 self.window.grab().save(str(self.out / "stuck.png"))
                 raise SystemExit(f"not within {seconds:.0f} s: {what}")
-            QTest.qWait(100)
+            live(100)
 
 
 def open_window(desk: Desk, dark: bool, out: Path):
@@ -65,7 +65,7 @@ def empty(folder: Path, dark: bool, out: Path) -> None:
         window.go(page)
         camera.shoot(f"{page}-empty")
     window.show_patients()
-    QTest.qWait(300)
+    live(300)
     for child in window.children():
         if child.objectName() == "patients dialog":
             child.grab().save(str(out / "patients-empty.png"))

@@ -17,17 +17,14 @@ import argparse
 import json
 import math
 import os
-import sys
-import threading
 import time
-import traceback
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QLabel
+from window_hand import Hand, live, text_of
 
 from console.demo_cell import DemoCell
 from console.demo_films import HEIGHT_M, DemoSet
@@ -37,98 +34,27 @@ from console.qt.app import make_window
 from lab.store import load_trial
 
 RETAKES = 4
-LATE_S = 0.033 + 0.05
 # As little as still carries a whole session.
 SHORT = DemoSet(poses=40, strides=1, frames_a_stride=24, preview_hz=5.0)
 JUDGED = ("accepted", "refused", "unfit", "damaged", "processed")
 
 
-class Hand:
-    """A mouse and a keyboard that see only what is on the screen."""
-
-    def __init__(self, window: QWidget, pictures: Path | None) -> None:
-        self.window, self.pictures, self.last = window, pictures, window
-
-    def find(self, name: str, kind: type = QWidget):
-        for top in QApplication.topLevelWidgets():
-            if not top.isVisible():
-                continue
-            for widget in (top, *top.findChildren(kind, name)):
-                if widget.objectName() == name and widget.isVisible():
-                    return widget
-        return None
-
-    def wait(self, what: str, condition, seconds: float):
-        """Let the window live until something is so."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            QTest.qWait(150)
-            value = condition()
-            if value:
-                return value
-        self.shoot("stuck")
-        raise TimeoutError(f"{what}: not within {seconds:.0f} s; shown: {self.words()[-700:]}")
-
-    def words(self) -> str:
-        kinds = (QLabel, QPushButton)
-        shown = [w.text() for k in kinds for w in self.window.findChildren(k) if w.isVisible()]
-        return " | ".join(t for t in shown if t)
-
-    def says(self, text: str) -> bool:
-        return text in self.words()
-
-    def click(self, name: str, seconds: float = 20.0) -> None:
-        def there():
-            widget = self.find(name)
-            return widget if widget is not None and widget.isEnabled() else None
-
-        widget = self.wait(f"{name} can be clicked", there, seconds)
-        middle = QPoint(widget.width() // 2, widget.height() // 2)
-        under = QApplication.widgetAt(widget.mapToGlobal(middle))
-        if under is not widget and not widget.isAncestorOf(under):
-            raise AssertionError(f"{name} is hidden behind {under}")
-        QTest.mouseClick(widget, Qt.MouseButton.LeftButton, pos=middle)
-        self.last = widget
-        QTest.qWait(30)
-
-    def type(self, text: str) -> None:
-        QTest.keyClicks(QApplication.focusWidget() or self.last, text)
-
-    def press(self, key: Qt.Key) -> None:
-        QTest.keyClick(QApplication.focusWidget() or self.window, key)
-        QTest.qWait(30)
-
-    def shoot(self, name: str) -> None:
-        if self.pictures is None:
-            return
-        self.pictures.mkdir(parents=True, exist_ok=True)
-        QTest.qWait(60)
-        self.window.grab().save(str(self.pictures / f"{name}.png"))
-        # The picture was this script's work, not the window's.
-        self.window.beat_s = time.perf_counter()
-
-
-def text_of(hand: Hand, name: str) -> str:
-    widget = hand.find(name)
-    return "" if widget is None else widget.text()
-
-
 def calibrate(hand: Hand, seconds: float) -> None:
     hand.click("go calibrate")
-    QTest.qWait(800)
+    live(800)
     hand.shoot("calibrate-empty")
     hand.click("scene board")
     hand.click("next")
     hand.wait("the board can be recorded", lambda: text_of(hand, "next") == "Record the board", 90)
     hand.press(Qt.Key.Key_Space)
     hand.wait("it is recorded", lambda: text_of(hand, "next") == "Stop", 60)
-    QTest.qWait(round(seconds * 500))
+    live(round(seconds * 500))
     hand.shoot("calibrate-working")
-    QTest.qWait(round(seconds * 500))
+    live(round(seconds * 500))
     hand.press(Qt.Key.Key_Space)
     hand.wait("the floor is next", lambda: text_of(hand, "next") == "Record the floor", 120)
     hand.click("scene floor")
-    QTest.qWait(1500)
+    live(1500)
     hand.click("next")
     hand.wait("it can be solved", lambda: text_of(hand, "next") == "Solve", 120)
     hand.shoot("calibrate-ready")
@@ -139,11 +65,11 @@ def calibrate(hand: Hand, seconds: float) -> None:
     hand.type("0.1")
     hand.click("next")
     hand.wait("it is being solved", lambda: text_of(hand, "next") == "Solving", 30)
-    QTest.qWait(3000)
+    live(3000)
     hand.shoot("calibrate-solving")
     over = ("Go to Capture", "Calibrate anew")
     hand.wait("it is solved", lambda: text_of(hand, "next") in over, 600)
-    QTest.qWait(400)
+    live(400)
     hand.shoot("calibrate-result")
     if not hand.says("Accepted"):
         raise AssertionError(f"the rig was not accepted: {hand.words()}")
@@ -152,14 +78,14 @@ def calibrate(hand: Hand, seconds: float) -> None:
 def take(hand: Hand, scene: str, seconds: float) -> None:
     """Record with the space bar; a standing trial ends by itself where no seconds are given."""
     hand.click(f"scene {scene}")
-    QTest.qWait(1200)
+    live(1200)
     big = hand.wait("it can be recorded", lambda: ready_button(hand), 120)
     hand.press(Qt.Key.Key_Space)
     hand.wait("it is recorded", lambda: big.text().startswith("Stop"), 60)
     if seconds:
-        QTest.qWait(round(seconds * 500))
+        live(round(seconds * 500))
         hand.shoot(f"capture-{scene}")
-        QTest.qWait(round(seconds * 500))
+        live(round(seconds * 500))
         hand.press(Qt.Key.Key_Space)
     hand.wait("it is fetched", lambda: ready_button(hand), 180)
 
@@ -181,7 +107,7 @@ def capture(hand: Hand, trials: int, seconds: float, short: bool) -> None:
     hand.click("begin")
     take(hand, "standing", 1.2 if short else 0.0)
     for _ in range(RETAKES):
-        QTest.qWait(1500)
+        live(1500)
         if "unfit" not in take_words(hand, "static"):
             break
         hand.click(
@@ -221,15 +147,15 @@ def review(hand: Hand) -> None:
     """Look at each trial under the cursor; of the newest move an event, and process it again."""
     hand.click("go review")
     hand.wait("a trial is shown", lambda: hand.find("measures") is not None, 60)
-    QTest.qWait(1500)
+    live(1500)
     page = hand.find("page review")
     page.setFocus()
     # Into the middle, where the cycles are whole.
     for _ in range(7):
         QTest.keyClick(page, Qt.Key.Key_N)
-        QTest.qWait(150)
+        live(150)
     hand.wait("an event is under the cursor", lambda: "foot" in text_of(hand, "event"), 10)
-    QTest.qWait(800)
+    live(800)
     hand.shoot("review")
     hand.click("move")
     hand.wait("a reason is asked for", lambda: hand.says("without a reason"), 10)
@@ -248,7 +174,7 @@ def review(hand: Hand) -> None:
 def report(hand: Hand, short: bool) -> None:
     hand.click("go report")
     hand.wait("the page is shown", lambda: hand.find("page of the report"), 240)
-    QTest.qWait(500)
+    live(500)
     hand.shoot("report")
     hand.click("pdf")
     hand.wait("it is written", lambda: hand.says("Written:"), 240)
@@ -281,40 +207,19 @@ def first_steps(hand: Hand) -> None:
     hand.find("patient").clear()
 
 
-class Watchman(threading.Thread):
-    """Looks, while the window is kept waiting, at what its thread is doing."""
-
-    def __init__(self, window) -> None:
-        super().__init__(daemon=True)
-        self.window, self.main = window, threading.main_thread().ident
-        self.seen: Counter[str] = Counter()
-        self.ending = threading.Event()
-
-    def run(self) -> None:
-        while not self.ending.wait(0.01):
-            if time.perf_counter() - self.window.beat_s < LATE_S:
-                continue
-            frame = sys._current_frames().get(self.main)
-            lines = traceback.extract_stack(frame)[-6:]
-            self.seen[" < ".join(f"{Path(x.filename).stem}:{x.lineno}" for x in lines[::-1])] += 1
-
-
 def session(lab: Path, made: DemoSet, given: argparse.Namespace):
-    """Do it all; return the window and the watchman."""
+    """Do it all; return how long the window was kept waiting."""
     cell = DemoCell(lab, made)
     cell.begin()
     app, window = make_window(Desk(lab, cell), given.dark)
-    hand, watchman = Hand(window, given.pictures), Watchman(window)
+    hand = Hand(window, given.pictures)
     try:
         window.show()
         screen = app.primaryScreen().availableGeometry()
         window.resize(screen.width(), screen.height())
         window.activateWindow()
-        QTest.qWait(1500)
+        live(1500)
         hand.shoot("rig-preparing")
-        window.waits.clear()
-        window.longest_wait_s = 0.0
-        watchman.start()
         hand.wait(
             "all cameras run",
             lambda: hand.says("All cameras run."),
@@ -322,7 +227,7 @@ def session(lab: Path, made: DemoSet, given: argparse.Namespace):
         )
         hand.click("camera cam01")
         hand.click("scene running")
-        QTest.qWait(3000)
+        live(3000)
         hand.shoot("rig")
         if not given.rig_there:
             first_steps(hand)
@@ -330,9 +235,9 @@ def session(lab: Path, made: DemoSet, given: argparse.Namespace):
         capture(hand, given.trials, given.seconds, given.short)
         review(hand)
         report(hand, given.short)
-        return window, watchman
+        return hand.beats
     finally:
-        watchman.ending.set()
+        hand.beats.close()
         window.close()
 
 
@@ -376,20 +281,14 @@ def main() -> None:
     if given.short:
         given.seconds = 2.4
     began = time.monotonic()
-    window, watchman = session(given.lab, made, given)
+    beats = session(given.lab, made, given)
     trials = beside(given.lab, made)
     if given.json:
-        print(json.dumps({"trials": trials, "longest_wait_s": window.longest_wait_s}))
+        print(json.dumps({"trials": trials, "longest_wait_s": beats.longest_s}))
         return
     print(f"the session took {(time.monotonic() - began) / 60:.1f} min")
     print_truth(trials)
-    waits = sorted(window.waits, key=lambda w: -w.seconds)
-    print(f"longest time the window was kept waiting: {1e3 * window.longest_wait_s:.0f} ms")
-    print(f"waits over 50 ms: {len(waits)}; the longest, with the CPU of its own thread:")
-    for wait in waits[:8]:
-        print(f"  {1e3 * wait.seconds:.0f} ms, {1e3 * wait.busy_s:.0f} ms CPU, page {wait.page}")
-    for where, count in watchman.seen.most_common(12):
-        print(f"  {count:4} looks of 10 ms: {where}")
+    print(beats.report())
 
 
 if __name__ == "__main__":

@@ -33,11 +33,12 @@ FLOOR_HZ = 2.0
 
 @dataclass(frozen=True, slots=True)
 class BoardChoice:
-    """A board that can be chosen."""
+    """A board that can be chosen; without `board` its file cannot be read, and `words` say why."""
 
     name: str
     path: Path
     words: str
+    board: Board | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +82,7 @@ def boards(lab: Path) -> list[BoardChoice]:
         except LabError as error:
             found[path.stem] = BoardChoice(path.stem, path, f"cannot be read: {error.what}")
             continue
-        found[path.stem] = BoardChoice(path.stem, path, board.words())
+        found[path.stem] = BoardChoice(path.stem, path, board.words(), board)
     chosen = read_lab(lab).board
     return sorted(found.values(), key=lambda b: b.name != chosen)
 

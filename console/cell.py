@@ -5,6 +5,7 @@ Nothing here waits: threads follow each node, and `look` says what is known at t
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
@@ -98,12 +99,14 @@ class Cell:
         self._followed = {a.name: _Followed(a, self.live, self._said.append) for a in addresses}
 
     def look(self) -> CellNow:
-        """Return how everything stands."""
+        """Return how everything stands, nodes and cameras by name."""
         pictures = self.live.newest()
         nodes, cameras = [], []
         for followed in self._followed.values():
             nodes.append(followed.node())
             cameras += followed.cameras(pictures)
+        nodes.sort(key=lambda n: by_name(n.name))
+        cameras.sort(key=lambda c: by_name(c.name))
         return CellNow(tuple(nodes), tuple(cameras), tuple(self._said))
 
     def configure(
@@ -127,6 +130,11 @@ class Cell:
         for thread in closing:
             thread.join(timeout=5)
         self.live.close()
+
+
+def by_name(name: str) -> list[tuple[int, str]]:
+    """Return what names are sorted by: numbers in them count as numbers, cam2 before cam10."""
+    return [(int(p), "") if p.isdecimal() else (0, p) for p in re.split(r"(\d+)", name)]
 
 
 class _Followed:

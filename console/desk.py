@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +18,7 @@ import msgspec
 from capture.discovery import NodePlace, find_nodes, read_nodes
 from capture.node import DEFAULT_PORT
 from console.calibrating import FLOOR, MOVED, RigState, relative_rig, solve_verb
-from console.capture_run import CLOSED, FAULT, READY, CaptureRun
+from console.capture_run import READY, CaptureRun
 from console.capturing import node_addresses
 from console.cell import Cell
 from console.checks import Check, check_capture
@@ -99,6 +100,8 @@ class Desk:
         self.lab, self.demo = lab, demo
         self.settings: LabSettings = read_lab(lab)
         self.jobs, self.looks = Jobs(), Jobs()
+        # A window never waits for a disk: what it asks for is done here, in the order asked.
+        self.errands = ThreadPoolExecutor(1, "errands")
         self.watch = LabWatch(lab)
         self.run: CaptureRun | None = None
         self.faults: list[str] = []
@@ -130,7 +133,7 @@ class Desk:
         """Follow the demo's nodes as soon as they run."""
         if self._preparing and (self.demo is None or self.demo.preparing is None):
             self._preparing = False
-            self.open_nodes()
+            self.errands.submit(self.open_nodes)
 
     def search_network(self, found: Callable[[dict[str, NodePlace], str], None]) -> None:
         """Look for nodes on the network; `found` is called in another thread."""
@@ -183,12 +186,13 @@ class Desk:
     @property
     def session(self) -> SessionState | None:
         """The session that is open, as its folder shows it."""
-        return self.now.session(self.run.folder) if self.run and not self.is_rig_run else None
+        run = self.run
+        return None if run is None or is_rig_run(run) else self.now.session(run.folder)
 
     @property
     def is_rig_run(self) -> bool:
         """Whether what is open is a calibration."""
-        return self.run is not None and self.run.plan.patient == _RIG_CODE
+        return is_rig_run(self.run)
 
     def checks(self) -> tuple[Check, ...]:
         """Return the checklist before a recording."""
@@ -196,7 +200,7 @@ class Desk:
         return check_capture(self.cell.look(), now.rig, self.settings.rig_days, now.sessions)
 
     def registry(self) -> Registry:
-        """Return the registry, opened when first needed."""
+        """Return the registry, opened when first needed; for the thread of the errands."""
         if self._registry is None:
             self._registry = open_registry(self.lab)
         return self._registry
@@ -272,19 +276,20 @@ class Desk:
             self.run = None
 
     def record(self, kind: str) -> None:
-        """Record a take of a kind: calibrate, floor, static, or trial."""
-        if self.run is None:
+        """Record a take of a kind: calibrate, floor, static, or trial. Not while one is made."""
+        run = self.run
+        if run is None or run.look().state != READY:
             return
         name, seconds = kind, TAKE_S
         if kind == "trial":
-            name = next_name(self.run.folder, self.run.plan.activity)
+            name = next_name(run.folder, run.plan.activity)
         elif kind == FLOOR:
             seconds = FLOOR_S
         elif kind == "static":
             seconds = STATIC_S
         if kind in (MOVED, FLOOR, "static"):
-            self._set_aside(self.run.folder / name)
-        self.run.record(PlannedTake(kind, name, seconds))  # pyright: ignore[reportArgumentType]
+            self._set_aside(run.folder / name)
+        run.record(PlannedTake(kind, name, seconds))  # pyright: ignore[reportArgumentType]
 
     def _open(self, folder: Path, plan: Plan, rig: Path) -> None:
         self.end_run()
@@ -344,7 +349,8 @@ class Desk:
     def process_new(self) -> None:
         """Process what was recorded and is not yet processed, of the open session."""
         # While a take is fetched it is not whole yet.
-        if self.run is None or self.run.look().state != READY:
+        run = self.run
+        if run is None or run.look().state != READY:
             return
         session = self.session
         for take in session.takes if session else ():
@@ -354,6 +360,7 @@ class Desk:
 
     def close(self) -> None:
         """End everything that the console set going; nodes go on by themselves."""
+        self.errands.shutdown()
         if self.run is not None:
             self.run.close()
             self.run.join()
@@ -384,6 +391,6 @@ def make_plan(patient: str, activity: str, speed: float | None) -> Plan:
         raise LabError(f"this cannot be recorded ({about})", remedy=remedy) from error
 
 
-def ended(run: CaptureRun | None) -> bool:
-    """Whether a run is over, for good or ill."""
-    return run is None or run.look().state in (CLOSED, FAULT)
+def is_rig_run(run: CaptureRun | None) -> bool:
+    """Whether a run records a calibration, and no patient."""
+    return run is not None and run.plan.patient == _RIG_CODE

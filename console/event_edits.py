@@ -27,6 +27,7 @@ import numpy as np
 from msgspec import Meta
 
 from analysis.events import TimedEvents
+from console.settings import RECORD
 from lab.atomic import write_atomically
 from lab.errors import LabError
 from lab.gait import Event
@@ -65,6 +66,18 @@ class EventEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     edit: tuple[EventEdit, ...] = ()
+
+
+def how_edited(folder: Path) -> tuple[tuple[EventEdit, ...], bool]:
+    """Return the changes of a trial, and whether they wait to be processed.
+
+    Raises:
+        FileError: When the file is there and wrong.
+    """
+    edits, path, record = read_edits(folder), folder / EVENTS_FILE, folder / RECORD
+    if not path.is_file():
+        return edits, False
+    return edits, not record.is_file() or path.stat().st_mtime > record.stat().st_mtime
 
 
 def read_edits(folder: Path) -> tuple[EventEdit, ...]:

@@ -10,6 +10,7 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
+from console.cell import by_name
 from console.settings import RECORD, TrialSettings, read_settings
 from lab.checks import FloatArray
 from lab.errors import FileError, LabError
@@ -79,7 +80,8 @@ class Review:
     @property
     def cameras(self) -> tuple[str, ...]:
         """Those that have a video."""
-        return tuple(n for n, c in self.settings.cameras.items() if c.video)
+        filmed = (n for n, c in self.settings.cameras.items() if c.video)
+        return tuple(sorted(filmed, key=by_name))
 
     def points_at(self, t: float, smoothed: bool = True) -> FloatArray:
         """Return the points (K, 3) m at the frame nearest to a time."""

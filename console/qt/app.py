@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 
@@ -28,7 +29,12 @@ def make_window(desk: Desk, dark: bool | None = None) -> tuple[QApplication, Win
     if dark is None:
         dark = QSettings("gaitlab", "console").value("dark", False, type=bool) is True
     apply_look(app, dark, app.primaryScreen().availableGeometry().height())
-    return app, Window(desk, dark)
+    window = Window(desk, dark)
+    # What is there now stays: looking through all of it for what is no longer used would keep the
+    # window waiting, now and then, for a tenth of a second.
+    gc.collect()
+    gc.freeze()
+    return app, window
 
 
 def run_console(desk: Desk) -> int:

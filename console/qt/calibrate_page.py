@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import Qt
@@ -12,7 +13,6 @@ from PySide6.QtWidgets import (
     QStackedLayout,
 )
 
-from calibration.board import Board
 from console.board_watch import ENOUGH_TOGETHER, BoardWatch
 from console.calibrating import (
     FLOOR,
@@ -20,9 +20,9 @@ from console.calibrating import (
     RigState,
     boards,
 )
-from console.capture_run import COLLECTING, FAULT, READY, RECORDING
+from console.capture_run import COLLECTING, FAULT, READY, RECORDING, RunNow
 from console.cell import BAD, GOOD, LOOK, UNKNOWN, CellNow
-from console.desk import Desk
+from console.desk import Desk, is_rig_run
 from console.jobs import FAILED, RUNNING, WAITING
 from console.lab_watch import LabNow
 from console.qt.camera_grid import CameraGrid
@@ -34,7 +34,6 @@ from console.qt.parts import MarkLabel, boxed, button, column, label, row, set_t
 from console.qt.rig_result import RigResult
 from console.qt.up_panel import UpPanel
 from console.texts import say
-from lab.errors import LabError
 
 _LIVE, _RESULT = 0, 1
 
@@ -56,7 +55,7 @@ class CalibratePage(Page):
         self._board.setObjectName("board")
         self._board.setMaximumWidth(Look.px(420))
         for choice in boards(desk.lab):
-            self._board.addItem(f"{choice.name}: {choice.words.split(', marker')[0]}", choice.path)
+            self._board.addItem(f"{choice.name}: {choice.words.split(', marker')[0]}", choice)
             row_at = self._board.count() - 1
             self._board.setItemData(row_at, choice.words, Qt.ItemDataRole.ToolTipRole)
         self._board.currentIndexChanged.connect(self._change_board)
@@ -105,13 +104,9 @@ class CalibratePage(Page):
             self._watch = None
 
     def _begin_watch(self, names: list[str]) -> None:
-        path = self._board.currentData()
-        if path is None or not names:
-            return
-        try:
-            self._watch = BoardWatch(self.desk.cell.live, Board.from_toml(path), names)
-        except LabError as error:
-            self.tell(BAD, str(error))
+        choice = self._board.currentData()
+        if choice is not None and choice.board is not None and names:
+            self._watch = BoardWatch(self.desk.cell.live, choice.board, names)
 
     # ---- showing ----
 
@@ -142,7 +137,7 @@ class CalibratePage(Page):
     def refresh(self, cell: CellNow, now: LabNow) -> None:
         """Show where the calibration stands."""
         self._making = making = now.making
-        run = self.desk.run.look() if self.desk.run and self.desk.is_rig_run else None
+        run = self._run()
         job = self.desk.solving(making)
         self._state = self._find_state(cell, run, making, job)
         done = making is not None and making.rig is not None and run is None
@@ -232,7 +227,7 @@ class CalibratePage(Page):
         elif state == "solved" and self._is_accepted():
             text, other = say("cal.go.capture"), say("cal.again")
         set_text(self._next, text)
-        self._next.setEnabled(enabled)
+        self._next.setEnabled(enabled and not self.errands.out)
         self._other.setVisible(bool(other))
         if other:
             set_text(self._other, other)
@@ -246,7 +241,7 @@ class CalibratePage(Page):
             self._bar.setValue(round(100 * share))
 
     def _advice(self) -> str:
-        run = self.desk.run.look() if self.desk.run else None
+        run = self._run()
         if run is not None and run.take == FLOOR:
             return say("cal.hint.floor")
         if self._watch is None:
@@ -298,31 +293,46 @@ class CalibratePage(Page):
             self._go_on()
 
     def _go_on(self) -> None:
-        try:
-            if self._state == "idle" and not self._grid.views:
-                self.go("rig")
-            elif self._state == "solved" and self._is_accepted():
-                self.go("capture")
-            elif self._state in ("idle", "solved", "failed"):
-                self._end_watch()
-                unfinished = self._making is not None and self._making.rig is None
-                again = self._state == "idle" and unfinished and self._making is not None
-                self.desk.begin_calibration(self._making.folder if again else None)  # type: ignore[union-attr]
-            elif self._state == "recording" and self.desk.run is not None:
-                self.desk.run.stop()
-            elif self._state == "ready":
-                moved = self._making is not None and self._making.moved
-                self._record(FLOOR if moved else MOVED)
-            elif self._state == "recorded" and self._making is not None:
-                self.desk.solve(self._making, self._board.currentData(), self._up.choice())
-                self.desk.end_run()
-        except LabError as error:
-            self.tell(BAD, str(error))
+        making, run = self._making, self.desk.run
+        if self._state == "idle" and not self._grid.views:
+            self.go("rig")
+        elif self._state == "solved" and self._is_accepted():
+            self.go("capture")
+        elif self._state in ("idle", "solved", "failed"):
+            self._end_watch()
+            again = self._state == "idle" and making is not None and making.rig is None
+            self._begin(making.folder if again and making is not None else None)
+        elif self._state == "recording" and run is not None:
+            run.stop()
+        elif self._state == "ready":
+            moved = making is not None and making.moved
+            self._record(FLOOR if moved else MOVED)
+        elif self._state == "recorded" and making is not None:
+            self._solve(making)
+
+    def _begin(self, folder: Path | None = None) -> None:
+        if not self.errands.out:
+            self.errands.send(lambda: self.desk.begin_calibration(folder))
+
+    def _solve(self, making: RigState) -> None:
+        board, choice = self._board.currentData(), self._up.choice()
+
+        def solve() -> None:
+            self.desk.solve(making, board.path, choice)
+            self.desk.end_run()
+
+        if not self.errands.out:
+            self.errands.send(solve)
 
     def _record(self, kind: str) -> None:
         if self._watch is not None and kind == MOVED:
             self._watch.begin_anew()
-        self.desk.record(kind)
+        self.errands.send(lambda: self.desk.record(kind))
+
+    def _run(self) -> RunNow | None:
+        """Return how the recording of a calibration stands; None where none is open."""
+        run = self.desk.run
+        return run.look() if run is not None and is_rig_run(run) else None
 
     def _is_accepted(self) -> bool:
         rig = self._making.rig if self._making is not None else None
@@ -330,7 +340,7 @@ class CalibratePage(Page):
 
     def _go_other(self) -> None:
         if self._state == "solved":
-            self.desk.begin_calibration()
+            self._begin()
             return
         if self._making is None:
             return
@@ -338,6 +348,6 @@ class CalibratePage(Page):
             self.desk.stop_solving(self._making)
             return
         if self.desk.run is None:
-            self.desk.begin_calibration(self._making.folder)
+            self._begin(self._making.folder)
         else:
             self._record(MOVED)

@@ -14,10 +14,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from console.capture_run import COLLECTING, FAULT, OPENING, READY, RECORDING, STARTING
+from console.capture_run import (
+    COLLECTING,
+    FAULT,
+    OPENING,
+    READY,
+    RECORDING,
+    STARTING,
+    CaptureRun,
+)
 from console.cell import BAD, GOOD, LOOK, UNKNOWN, CellNow
 from console.checks import Check, ready
-from console.desk import Desk
+from console.desk import Desk, is_rig_run
 from console.jobs import FAILED, REFUSED, RUNNING, STOPPED, WAITING, Job
 from console.lab_folder import TakeState, leave_out, take_in
 from console.lab_watch import LabNow
@@ -39,7 +47,6 @@ from console.qt.parts import (
 )
 from console.qt.rig_page import scrolled
 from console.texts import TEXTS, say
-from lab.errors import LabError
 
 _FORM, _SESSION = 0, 1
 
@@ -129,7 +136,7 @@ class CapturePage(Page):
         self._big.setMinimumHeight(Look.px(104))
         self._count = label("", "huge", name="count")
         self._count.setFixedWidth(Look.px(190))
-        self._static = button(say("cap.static"), self._record_static, name="static")
+        self._static = button(say("cap.static"), lambda: self._record("static"), name="static")
         self._hint = label("", "head", wrap=True)
         self._grid = CameraGrid()
         top = row(self._big, self._count, gap=20)
@@ -155,12 +162,13 @@ class CapturePage(Page):
         self._ready = ready(self._checks)
         for line, check in zip(self._lines, self._checks, strict=True):
             line.show_check(check.mark, check.about, check.words, check.page)
-        run = self.desk.run if not self.desk.is_rig_run else None
+        run = self._session()
         state = run.look() if run is not None else None
         self._grid.show_cameras([c.name for c in cell.cameras])
         for camera in cell.cameras:
             self._grid.views[camera.name].show_state(camera.mark, camera.words)
-        self._begin_button.setEnabled(self._ready and bool(self._patient.text().strip()))
+        filled = bool(self._patient.text().strip())
+        self._begin_button.setEnabled(self._ready and filled and not self.errands.out)
         lacking = self.desk.settings.needs_height and not self._height.text()
         set_text(self._form_hint, say("cap.hint.height" if lacking else "cap.hint.patient"))
         self._stack.setCurrentIndex(_SESSION if run is not None else _FORM)
@@ -256,33 +264,33 @@ class CapturePage(Page):
             self.tell(BAD, say("cap.height.wrong"))
             self._height.setFocus()
             return
-        try:
-            self.desk.begin_session(
-                self._patient.text().strip(), self._activity.currentData(), self._speed.value(),
-                self._height.value(),
-            )  # fmt: skip
-        except LabError as error:
-            self.tell(BAD, str(error))
+        if self.errands.out:
             return
-        self._big.setFocus()
+        asked = (
+            self._patient.text().strip(), self._activity.currentData(), self._speed.value(),
+            self._height.value(),
+        )  # fmt: skip
+        self.errands.send(lambda: self.desk.begin_session(*asked), lambda _: self._big.setFocus())
 
     def _end_session(self) -> None:
-        self.desk.end_run()
+        self.errands.send(self.desk.end_run)
         self._patient.clear()
         self._height.clear()
 
     def _fetch_left(self) -> None:
-        if self._waiting is None:
-            return
-        try:
-            self.desk.go_on(self._waiting)
-        except LabError as error:
-            self.tell(BAD, str(error))
+        folder = self._waiting
+        if folder is not None and not self.errands.out:
+            self.errands.send(lambda: self.desk.go_on(folder))
+
+    def _session(self) -> CaptureRun | None:
+        """Return the session that is open, and no calibration."""
+        run = self.desk.run
+        return None if is_rig_run(run) else run
 
     def press_space(self) -> None:
         """Record, or stop."""
-        run = self.desk.run
-        if run is None or self.desk.is_rig_run:
+        run = self._session()
+        if run is None:
             return
         state = run.look().state
         if state == RECORDING:
@@ -290,17 +298,20 @@ class CapturePage(Page):
         elif state == READY and self._ready:
             session = self.desk.session
             standing = bool(session and any(t.kind == "static" for t in session.takes))
-            self.desk.record("trial" if standing else "static")
+            self._record("trial" if standing else "static")
 
-    def _record_static(self) -> None:
-        self.desk.record("static")
+    def _record(self, kind: str) -> None:
+        self.errands.send(lambda: self.desk.record(kind))
 
     def _leave(self, take: TakeState) -> None:
-        if take.state == "left out":
-            take_in(take.folder)
-        else:
-            leave_out(take.folder, "the operator left it out")
-        self.desk.watch.look_again()
+        def change() -> None:
+            if take.state == "left out":
+                take_in(take.folder)
+            else:
+                leave_out(take.folder, "the operator left it out")
+            self.desk.watch.look_again()
+
+        self.errands.send(change)
 
 
 def _look_words(look: Job | None) -> list[str]:

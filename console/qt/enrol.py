@@ -8,10 +8,10 @@ from PySide6.QtWidgets import QDialog, QLineEdit, QPushButton, QWidget
 from console.cell import BAD, GOOD, UNKNOWN
 from console.desk import Desk
 from console.enrolling import ASKING, COMPARING, DONE, FAILED, Enrolling
+from console.qt.errands import Errands
 from console.qt.look import Look
 from console.qt.parts import MarkLabel, button, column, label, row
 from console.texts import say
-from lab.errors import LabError
 
 _LOOK_MS = 100
 
@@ -24,6 +24,7 @@ class EnrolDialog(QDialog):
     def __init__(self, desk: Desk, parent: QWidget) -> None:
         super().__init__(parent)
         self._desk = desk
+        self._errands = Errands(self, desk.errands, lambda words: self._state.show_mark(BAD, words))
         self._trying: Enrolling | None = None
         self.setWindowTitle(say("enrol"))
         self.setObjectName("enrol dialog")
@@ -86,13 +87,11 @@ class EnrolDialog(QDialog):
             self._finish(now.node, self._trying.host)
 
     def _finish(self, node: str, host: str) -> None:
-        try:
-            self._desk.keep_node(node, host)
-        except LabError as error:
-            self._state.show_mark(BAD, str(error))
-            return
-        self._state.show_mark(GOOD, say("enrol.done", node=node))
-        self.enrolled.emit(node, host)
+        def kept(_: object) -> None:
+            self._state.show_mark(GOOD, say("enrol.done", node=node))
+            self.enrolled.emit(node, host)
+
+        self._errands.send(lambda: self._desk.keep_node(node, host), kept)
 
     def reject(self) -> None:
         """Close; a code that nobody compared counts as different."""

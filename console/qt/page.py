@@ -7,9 +7,10 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
-from console.cell import CellNow
+from console.cell import BAD, CellNow
 from console.desk import Desk
 from console.lab_watch import LabNow
+from console.qt.errands import Errands
 
 
 class Page(QWidget):
@@ -28,6 +29,7 @@ class Page(QWidget):
     ) -> None:
         super().__init__()
         self.desk, self.tell, self.go = desk, tell, go
+        self.errands = Errands(self, desk.errands, lambda words: tell(BAD, words))
         self.setObjectName(f"page {self.name}")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -16,8 +18,10 @@ from PySide6.QtWidgets import (
 
 from console.cell import BAD
 from console.desk import Desk
+from console.qt.errands import Errands
 from console.qt.look import Look
 from console.qt.parts import MarkLabel, button, column, label, row, rule
+from console.registry import PatientRow
 from console.texts import say
 from lab.errors import LabError
 
@@ -32,6 +36,7 @@ class Patients(QDialog):
     def __init__(self, desk: Desk, parent: QWidget) -> None:
         super().__init__(parent)
         self._desk = desk
+        self._errands = Errands(self, desk.errands, self._show_fault)
         self.setWindowTitle(say("patients"))
         self.setObjectName("patients dialog")
         self._text = QLineEdit()
@@ -50,13 +55,14 @@ class Patients(QDialog):
         for field, key in zip(self._fields, ("pat.code", "pat.name", "pat.born"), strict=True):
             field.setPlaceholderText(say(key))
             field.setObjectName(key)
+        self._choose_button = button(say("pat.choose"), self._choose, "next", "choose")
         self._fault = MarkLabel()
         self._fault.setVisible(False)
         self.setLayout(
             column(
                 row(self._text, button(say("pat.find"), self._search, name="search patients"),
                     button(say("pat.rebuild"), self._rebuild, name="rebuild")),
-                self._table, row(button(say("pat.choose"), self._choose, "next", "choose"), None),
+                self._table, row(self._choose_button, None),
                 4, rule(), 4, label(say("pat.new"), "head"),
                 row(*self._fields, button(say("pat.enter"), self._enter, name="enter")),
                 self._fault, label(say("pat.logged"), "quiet"),
@@ -69,21 +75,22 @@ class Patients(QDialog):
         self.resize(Look.px(760), Look.px(520))
         self._search()
 
-    def _try(self, action: object) -> bool:
-        try:
-            action()  # type: ignore[operator]
-        except LabError as error:
-            self._fault.show_mark(BAD, str(error))
-            self._fault.setVisible(True)
-            return False
+    def _send(self, action: Callable[[], Any], then: Callable[[Any], object]) -> None:
         self._fault.setVisible(False)
-        return True
+        self._choose_button.setEnabled(False)
+        self._errands.send(action, then)
+
+    def _show_fault(self, words: str) -> None:
+        self._fault.show_mark(BAD, words)
+        self._fault.setVisible(True)
+        self._choose_button.setEnabled(self._table.rowCount() > 0)
 
     def _search(self) -> None:
-        self._try(self._fill)
+        text = self._text.text()
+        self._send(lambda: self._desk.registry().search(text), self._fill)
 
-    def _fill(self) -> None:
-        rows = self._desk.registry().search(self._text.text())
+    def _fill(self, rows: Sequence[PatientRow]) -> None:
+        self._choose_button.setEnabled(bool(rows))
         self._table.setRowCount(len(rows))
         for i, found in enumerate(rows):
             born = "" if found.born is None else str(found.born)
@@ -105,19 +112,20 @@ class Patients(QDialog):
                 year = int(born)
             self._desk.registry().add(code, name, year)
 
-        if self._try(enter):
+        def entered(_: object) -> None:
             for field in self._fields:
                 field.clear()
             self._text.setText(code)
             self._search()
 
+        self._send(enter, entered)
+
     def _rebuild(self) -> None:
-        self._try(self._desk.registry().rebuild)
-        self._search()
+        self._send(lambda: self._desk.registry().rebuild(), lambda _: self._search())
 
     def _choose(self) -> None:
         item = self._table.item(self._table.currentRow(), 0)
-        if item is not None:
+        if item is not None and not self._errands.out:
             self.chosen.emit(item.text())
             self.accept()
 

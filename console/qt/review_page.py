@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from PySide6.QtWidgets import (
 
 from console.cell import BAD, GOOD, UNKNOWN, CellNow
 from console.desk import Desk
-from console.event_edits import add_edit, clear_edits, read_edits
+from console.event_edits import EventEdit, add_edit, clear_edits, how_edited
 from console.lab_folder import TakeState
 from console.lab_watch import LabNow
 from console.qt.camera_view import CameraView
 from console.qt.curve_plot import CurvePlot
+from console.qt.errands import Errands
 from console.qt.frame_thread import FrameThread
 from console.qt.look import Look
 from console.qt.page import Page
@@ -58,6 +59,7 @@ class ReviewPage(Page):
         self._known: tuple[tuple[str, float], ...] = ()
         self._key: tuple[Path, float] | None = None
         self._t = 0.0
+        self._edits = Errands(self, desk.errands, self._refuse_edit)
         self._reader = FrameThread(self._frame.emit)
         self._loaded.connect(self._show_review)
         self._frame.connect(self._show_frame)
@@ -197,7 +199,7 @@ class ReviewPage(Page):
         self._slider.setRange(0, max(0, len(review.t) - 1))
         self._slider.blockSignals(False)
         self._show_measures(review)
-        self._show_edits()
+        self._read_edits()
         if not again:
             self._t = float(review.t[len(review.t) // 3])
         self._stack.setCurrentIndex(_FULL)
@@ -311,33 +313,33 @@ class ReviewPage(Page):
         event = review.nearest_event(self._t) if review is not None else None
         if review is None or event is None:
             return
-        try:
-            add_edit(review.folder, event, self._reason.text(), moved_to)
-        except LabError as error:
-            self.tell(BAD, str(error))
-            self._reason.setFocus()
-            return
-        self._reason.clear()
-        self._show_edits()
+        reason = self._reason.text()
+
+        def take(_: object) -> None:
+            self._reason.clear()
+            self._read_edits()
+
+        self._edits.send(lambda: add_edit(review.folder, event, reason, moved_to), take)
+
+    def _refuse_edit(self, fault: str) -> None:
+        self.tell(BAD, fault)
+        self._reason.setFocus()
 
     def _undo_events(self) -> None:
         if self._review is not None:
-            clear_edits(self._review.folder)
-            self._show_edits()
+            folder = self._review.folder
+            self.errands.send(lambda: clear_edits(folder), lambda _: self._read_edits())
 
-    def _show_edits(self) -> None:
-        if self._review is None:
+    def _read_edits(self) -> None:
+        if self._review is not None:
+            folder = self._review.folder
+            self.errands.send(lambda: how_edited(folder), lambda e: self._show_edits(folder, *e))
+
+    def _show_edits(self, folder: Path, edits: Sequence[EventEdit], waiting: bool) -> None:
+        if self._review is None or self._review.folder != folder:
             return
-        try:
-            edits = read_edits(self._review.folder)
-        except LabError as error:
-            self.tell(BAD, str(error))
-            return
-        recorded = self._review.folder / "trial.h5"
-        path = self._review.folder / "events.toml"
-        wait = path.is_file() and path.stat().st_mtime > recorded.stat().st_mtime
         lines = [e.words for e in edits]
-        if wait:
+        if waiting:
             lines.append(say("rev.edited", n=len(edits)))
         set_text(self._edited, "\n".join(lines))
         self._undo.setEnabled(bool(edits))
@@ -345,7 +347,8 @@ class ReviewPage(Page):
     def _process(self) -> None:
         if self._review is not None:
             folder = self._review.folder
-            self.desk.jobs.add(("process", str(folder)), str(folder))
+            # After the changes that are still being written.
+            self.errands.send(lambda: self.desk.jobs.add(("process", str(folder)), str(folder)))
             self.tell(UNKNOWN, f"{folder.name}: {say('cap.state.processing')[2:]}")
 
     def mark(self, cell: CellNow, now: LabNow) -> str:

@@ -253,8 +253,10 @@ class RigPage(Page):
         elif not places:
             self.tell("look", say("rig.none"))
         else:
-            self.desk.keep_nodes(places)
-            self.tell(GOOD, say("rig.found", names=", ".join(places)))
+            words = say("rig.found", names=", ".join(places))
+            self.errands.send(
+                lambda: self.desk.keep_nodes(places), lambda _: self.tell(GOOD, words)
+            )
 
 
 def scrolled(widget: QWidget) -> QScrollArea:

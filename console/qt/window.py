@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from dataclasses import dataclass
 
 from PySide6.QtCore import QSettings, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
@@ -20,6 +18,7 @@ from console.cell import BAD, GOOD, LOOK
 from console.desk import Desk
 from console.qt.calibrate_page import CalibratePage
 from console.qt.capture_page import CapturePage
+from console.qt.errands import Errands
 from console.qt.look import Look, apply_look
 from console.qt.page import Page
 from console.qt.parts import MarkLabel, boxed, button, column, label, restyle, row, set_text
@@ -31,27 +30,9 @@ from console.texts import say
 
 _PAGES: tuple[type[Page], ...] = (RigPage, CalibratePage, CapturePage, ReviewPage, ReportPage)
 _DRAW_MS, _REFRESH_MS = 33, 250
-_FELT_S, _WAITS_KEPT = 0.05, 500
 _TOLD_FOR_S = 60.0  # then what was said last is no news any more
 _BY_SPACE = ("calibrate", "capture")
 _SCENES = ("nobody", "board", "floor", "standing", "running")
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """The event loop was kept waiting.
-
-    Attributes:
-        at_s: On the performance counter.
-        seconds: How long beyond its turn.
-        busy_s: CPU of the window's own thread meanwhile.
-        page: In view.
-    """
-
-    at_s: float
-    seconds: float
-    busy_s: float
-    page: str
 
 
 class Window(QMainWindow):
@@ -65,14 +46,10 @@ class Window(QMainWindow):
     def __init__(self, desk: Desk, dark: bool = False) -> None:
         super().__init__()
         self.desk, self._dark = desk, dark
+        self._errands = Errands(self, desk.errands, lambda words: self.tell(BAD, words))
         self._settings = QSettings("gaitlab", "console")
         self._heard = ""
         self._told_s = 0.0
-        # Waits of the window longer than an operator feels: when, how long, and how much of it
-        # this thread itself had to do.
-        self.waits: deque[Wait] = deque(maxlen=_WAITS_KEPT)
-        self.longest_wait_s = 0.0
-        self.beat_s, self._spent = time.perf_counter(), time.thread_time()
         self.setWindowTitle(f"{say('title')}  {desk.settings.name or desk.lab.name}")
         # Before any button that has the focus; fields of text still get their spaces.
         self._space = QShortcut(QKeySequence(Qt.Key.Key_Space), self)
@@ -153,15 +130,20 @@ class Window(QMainWindow):
         return boxed(strip, 8, "strip")
 
     def _play(self, scene: str) -> None:
-        if self.desk.demo is not None:
-            self.desk.demo.play(scene)
-            self._show_scene()
+        demo = self.desk.demo
+        if demo is not None:
+            self._show_scene(scene)
+            self._errands.send(lambda: demo.play(scene))
 
-    def _show_scene(self) -> None:
-        if self.desk.demo is not None:
-            now = self.desk.demo.scene
-            for scene, choose in self._scenes.items():
-                choose.setChecked(scene == now)
+    def _read_scene(self) -> None:
+        """Show what another console may have put before the cameras."""
+        demo = self.desk.demo
+        if demo is not None and not self._errands.out:
+            self._errands.send(lambda: demo.scene, self._show_scene)
+
+    def _show_scene(self, now: str) -> None:
+        for scene, choose in self._scenes.items():
+            choose.setChecked(scene == now)
 
     # ---- what is in view ----
 
@@ -190,12 +172,6 @@ class Window(QMainWindow):
         self._told_s = time.perf_counter()
 
     def _draw(self) -> None:
-        now, spent = time.perf_counter(), time.thread_time()
-        waited = now - self.beat_s - _DRAW_MS / 1000
-        self.longest_wait_s = max(self.longest_wait_s, waited)
-        if waited > _FELT_S:
-            self.waits.append(Wait(now, waited, spent - self._spent, self._current))
-        self.beat_s, self._spent = now, spent
         self.page.draw(self.desk.cell.look())
 
     def _refresh(self) -> None:
@@ -209,8 +185,9 @@ class Window(QMainWindow):
             self._foot.clear_mark()
         self.desk.follow_demo()
         self.desk.process_new()
-        self._show_scene()
-        said = list(cell.said) + (list(self.desk.run.look().said) if self.desk.run else [])
+        self._read_scene()
+        run = self.desk.run
+        said = list(cell.said) + (list(run.look().said) if run is not None else [])
         said += self.desk.faults + ([now.fault] if now.fault else [])
         if said and said[-1] != self._heard:
             self._heard = said[-1]
@@ -256,5 +233,8 @@ class Window(QMainWindow):
         self._refresh_timer.stop()
         self._settings.setValue("geometry", self.saveGeometry())
         self._close_pages()
+        # What goes on is ended first, which takes its time: nobody looks at a window meanwhile.
+        self.hide()
+        QApplication.processEvents()
         self.desk.close()
         event.accept()

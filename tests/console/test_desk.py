@@ -16,7 +16,7 @@ from capture.session import Take
 from console.board_watch import why_not
 from console.calibrating import RigState, boards, thin_times
 from console.capturing import _ended_now
-from console.cell import BAD, GOOD, LOOK, UNKNOWN, CameraNow, CellNow, NodeNow
+from console.cell import BAD, GOOD, LOOK, UNKNOWN, CameraNow, CellNow, NodeNow, by_name
 from console.checks import check_capture, ready
 from console.desk import make_plan
 from console.event_edits import add_edit, apply_edits, clear_edits, read_edits
@@ -292,3 +292,8 @@ def test_a_take_that_a_killed_lab_began_ends_when_it_is_fetched():
     assert _ended_now(take, 15_000_000_000).duration == pytest.approx(5.0)
     assert _ended_now(take, 500_000_000_000).duration == 120.0  # it ended by itself
     assert _ended_now(take, 1_000_000_000).duration == 120.0  # another clock
+
+
+def test_cameras_stand_in_the_order_of_their_names():
+    names = ["cam10", "cam2", "left", "cam1", "cam02b"]
+    assert sorted(names, key=by_name) == ["cam1", "cam2", "cam02b", "cam10", "left"]

@@ -108,3 +108,40 @@ def test_qt_does_not_let_go_of_what_it_does_not_hold(screen, tmp_path):
     done = run(screen, tmp_path, "-c", _NONE_KEPT, seconds=120)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > -100
+
+
+_ERRANDS = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from PySide6.QtCore import QCoreApplication, QObject, QTimer
+from console.qt.errands import Errands
+from lab.errors import LabError
+app, thread, told, beats = QCoreApplication([]), ThreadPoolExecutor(1), [], []
+def slow():
+    time.sleep(0.5)
+    return "slow"
+def fail():
+    raise LabError("the disk is full")
+errands = Errands(app, thread, told.append)
+errands.send(slow, told.append)
+errands.send(fail, told.append)
+errands.send(lambda: "last", told.append)
+gone = QObject()
+Errands(gone, thread, told.append).send(slow, lambda _: told.append("told nobody"))
+gone.deleteLater()
+timer = QTimer()
+timer.timeout.connect(lambda: beats.append(time.monotonic()))
+timer.start(10)
+QTimer.singleShot(1500, app.quit)
+out = errands.out
+app.exec()
+print(told, out, errands.out, len(beats) > 50)
+"""
+
+
+def test_the_window_does_not_wait_for_what_it_sends(screen, tmp_path):
+    """In the order sent; a fault is told as a sentence; a page that is gone is told nothing."""
+    done = run(screen, tmp_path, "-c", _ERRANDS, seconds=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[0] == "['slow', 'the disk is full.', 'last'] True False True"
+    assert "Traceback" not in done.stderr
