@@ -18,7 +18,7 @@ def live(ms: float) -> None:
     interpreter all the while, so that they stand still, the clocks of the nodes among them.
     """
     loop = QEventLoop()
-    QTimer.singleShot(round(ms), Qt.TimerType.PreciseTimer, loop.quit)
+    QTimer.singleShot(round(ms), loop.quit)
     loop.exec()
 
 

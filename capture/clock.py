@@ -28,6 +28,9 @@ MAX_DRIFT = 500e-6
 # A crystal's rate may change by this much while nobody looks (a few degrees of temperature).
 STABILITY = 0.3e-6
 MIN_EXCHANGES = 8
+# By then a crystal may have gone a fifth of a millisecond: a session that is opened again hours
+# later has a line of its own.
+_LONGEST_UNSEEN_NS = 600_000_000_000
 _COVERAGE_95 = 1.96
 # Delay classes: the quickest exchanges, each class twice the one before.
 _SMALLEST_CLASS = 24
@@ -121,7 +124,7 @@ class ClockStep:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeClock:
-    """A node's clock over a session: one fit between any two steps."""
+    """A node's clock over a session: one fit between any two steps or long times unseen."""
 
     fits: tuple[ClockFit, ...]
     steps: tuple[ClockStep, ...]
@@ -147,7 +150,7 @@ class NodeClock:
 
 
 def follow_clock(stamps: Sequence[tuple[int, int, int, int]] | IntArray) -> NodeClock:
-    """Fit a node's clock from its exchanges, one fit between any two steps.
+    """Fit a node's clock from its exchanges, one fit between any two steps or long times unseen.
 
     Args:
         stamps: (N, 4) ns, t1 to t4 of every exchange, in the order they were made.
@@ -290,9 +293,11 @@ def find_steps(stamps: IntArray) -> list[ClockStep]:
 
 
 def _split(table: IntArray) -> tuple[list[IntArray], list[ClockStep]]:
-    """Split exchanges at their steps."""
+    """Split exchanges at their steps, and where nobody looked for so long that no line holds."""
     cuts = _cuts(table)
-    return np.split(table, [at for at, _ in cuts]), [step for _, step in cuts]
+    unseen = np.flatnonzero(np.diff(table[:, 0]) > _LONGEST_UNSEEN_NS) + 1
+    rows = sorted({at for at, _ in cuts} | {int(row) for row in unseen})
+    return np.split(table, rows), [step for _, step in cuts]
 
 
 def _cuts(table: IntArray) -> list[tuple[int, ClockStep]]:

@@ -17,7 +17,8 @@ class HostClock:
     put in here, where a real computer would have them.
 
     Attributes:
-        ppm: How much faster than the computer's own clock this one runs.
+        ppm: How much faster than the computer's own clock this one runs, from that one's zero on:
+            a node that is started anew has the clock that it had, as on a real computer.
         offset_ns: Constant difference.
         step_ns, step_after_ns: A jump, this long after the clock was made.
         source: The clock beneath.
@@ -42,9 +43,9 @@ class HostClock:
         """Return what this clock shows when the clock beneath shows `true_ns`."""
         if not (self.ppm or self.offset_ns or self.step_ns):
             return true_ns
-        elapsed = true_ns - self._began_ns
-        shown = true_ns + self.offset_ns + round(elapsed * self.ppm * 1e-6)
-        return shown + self.step_ns if self.step_ns and elapsed >= self.step_after_ns else shown
+        shown = true_ns + self.offset_ns + round(true_ns * self.ppm * 1e-6)
+        stepped = true_ns - self._began_ns >= self.step_after_ns
+        return shown + self.step_ns if stepped else shown
 
 
 def parse_clock(text: str) -> HostClock:

@@ -3,6 +3,7 @@ import pytest
 
 from capture.clock import ClockFit, fit_clock, follow_clock
 from capture.device_clock import fit_device
+from capture.host_clock import HostClock
 from lab.errors import LabError
 
 S = 1_000_000_000
@@ -233,3 +234,29 @@ def test_a_busy_lab_that_reads_most_answers_late_is_not_led_astray():
     fit = fit_clock(exchanges(rng, seconds=20.0, rate=15.0, back=late))
     assert np.abs(errors(fit, np.linspace(0, 20, 5))).max() < 5e-4
     assert float(fit.interval(fit.last_ns)) < 2e-3
+
+
+def test_a_session_opened_again_hours_later_has_a_line_of_its_own():
+    """The crystal has another rate by then: one line through both would fit neither."""
+    rng = np.random.default_rng(4)
+    morning = exchanges(rng, seconds=60, ppm=50.0)
+    later_s = 4 * 3600
+    evening = exchanges(rng, seconds=60, ppm=50.3, first_ns=(9_000 + later_s) * S)
+    evening[:, 1:3] += round(later_s * 50.15e-6 * S)
+    clock = follow_clock(np.vstack([morning, evening]))
+    assert len(clock.fits) == 2
+    assert clock.steps == ()
+    for start in (0, later_s):
+        lab_ns = (9_000 + start + 30) * S
+        fit = clock.fit_at(lab_ns)
+        assert fit.interval(lab_ns) < 3e-4
+        assert clock.fit_of(fit.node_ns(lab_ns)) is fit
+
+
+def test_a_node_that_is_started_anew_has_the_clock_that_it_had():
+    now = [5 * S]
+    first = HostClock(ppm=40.0, offset_ns=S, source=lambda: now[0])
+    shown = first.from_true_ns(1000 * S)
+    now[0] = 900 * S
+    assert HostClock(ppm=40.0, offset_ns=S, source=lambda: now[0]).from_true_ns(1000 * S) == shown
+    assert shown == 1001 * S + 40_000_000
