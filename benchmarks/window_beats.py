@@ -22,7 +22,8 @@ from PySide6.QtCore import QObject, Qt, QTimer
 _BEAT_S, FELT_S = 0.033, 0.05
 _LOOK_S = 0.01
 # Threads that wait stand in one of these.
-_AT_REST = ("wait", "poll", "recv", "get", "select", "exchange_clock", "_wait_for_tstate_lock")
+_AT_REST = ("wait", "poll", "get", "select", "_wait_for_tstate_lock", "_worker", "_run_job",
+            "<lambda>")  # fmt: skip
 
 
 @dataclass(slots=True)
