@@ -36,6 +36,8 @@ from console.qt.up_panel import UpPanel
 from console.texts import say
 
 _LIVE, _RESULT = 0, 1
+# Full frames are large: with more of them in one turn keys and clicks would be kept waiting.
+_NEW_A_TURN = 2
 
 
 class CalibratePage(Page):
@@ -48,6 +50,7 @@ class CalibratePage(Page):
     ) -> None:
         super().__init__(desk, tell, go)
         self._watch: BoardWatch | None = None
+        self._turn = 0
         self._state = ""
         self._sizes: dict[str, tuple[int, int]] = {}
         self._making: RigState | None = None
@@ -115,14 +118,20 @@ class CalibratePage(Page):
         if self._stack.currentIndex() != _LIVE:
             return
         seen = self._watch.look() if self._watch is not None else {}
-        for camera in cell.cameras:
+        left = _NEW_A_TURN
+        # Who had to wait comes first next time.
+        cameras = (*cell.cameras[self._turn :], *cell.cameras[: self._turn])
+        for camera in cameras:
             view = self._grid.views.get(camera.name)
             if view is None:
                 continue
+            if not left:
+                self._turn = cell.cameras.index(camera)
+                break
             self._show_line(camera.name)
             own = seen.get(camera.name)
             # The frame in which the board was sought, so that what is drawn fits it.
-            view.show_picture(own.picture if own and own.picture else camera.picture)
+            left -= view.show_picture(own.picture if own and own.picture else camera.picture)
             if own is None:
                 continue
             keep = self._watch is not None and self._watch.keep

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QPixmap,
     QResizeEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
@@ -30,6 +33,21 @@ def to_qimage(image: NDArray[np.uint8]) -> QImage:
     image = np.asarray(cv2.cvtColor(image, code), np.uint8)
     height, width = image.shape[:2]
     return QImage(image.data, width, height, 4 * width, QImage.Format.Format_RGB32).copy()
+
+
+@lru_cache(maxsize=4)
+def _ring(radius: int, width: int, ratio: float) -> QPixmap:
+    """Return the circle about a corner, drawn once: stamping it is a copy."""
+    size = 2 * (radius + width)
+    ring = QPixmap(round(size * ratio), round(size * ratio))
+    ring.setDevicePixelRatio(ratio)
+    ring.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(ring)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor("#FFD400"), width))
+    painter.drawEllipse(QPointF(size / 2, size / 2), radius, radius)
+    painter.end()
+    return ring
 
 
 CAPTION_PX = 22  # of the design, below the picture
@@ -57,12 +75,13 @@ class CameraView(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(QSize(Look.px(80), Look.px(60)))
 
-    def show_picture(self, picture: Picture | None) -> None:
-        """Show the newest picture; nothing is drawn again where it is the same."""
+    def show_picture(self, picture: Picture | None) -> bool:
+        """Show the newest picture; False where it is the same and nothing is drawn again."""
         if picture is None or picture.index == self._index:
-            return
+            return False
         self._index = picture.index
         self._take(picture.image)
+        return True
 
     def show_image(self, image: NDArray[np.uint8] | None) -> None:
         """Show an image of a recording."""
@@ -113,8 +132,9 @@ class CameraView(QWidget):
 
     def show_lines(self, lines: list[tuple[NDArray[np.float64], str]]) -> None:
         """Draw lines (2, 2), parts of width and height, with their colours' names."""
-        self._lines = lines
-        self.update()
+        if lines or self._lines:
+            self._lines = lines
+            self.update()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
         self.setFocus()
@@ -178,20 +198,14 @@ class CameraView(QWidget):
             rows, columns = self._covered.shape
             tint = Look.colour("good")
             tint.setAlpha(70)
-            for i, j in np.argwhere(self._covered):
-                painter.fillRect(
-                    QRectF(
-                        area.left() + j * area.width() / columns,
-                        area.top() + i * area.height() / rows,
-                        area.width() / columns,
-                        area.height() / rows,
-                    ),
-                    tint,
-                )
-        painter.setPen(QPen(QColor("#FFD400"), Look.px(2)))
+            cells = np.where(self._covered, tint.rgba(), 0).astype(np.uint32)
+            shown = QImage(cells.data, columns, rows, 4 * columns, QImage.Format.Format_ARGB32)
+            painter.drawImage(area, shown)
+        ring = _ring(Look.px(3), Look.px(2), self.devicePixelRatioF())
+        half = ring.deviceIndependentSize().width() / 2
         for x, y in self._corners:
             at = QPointF(area.left() + x * area.width(), area.top() + y * area.height())
-            painter.drawEllipse(at, Look.px(3), Look.px(3))
+            painter.drawPixmap(at - QPointF(half, half), ring)
         for ends, colour in self._lines:
             if not np.isfinite(ends).all():
                 continue
