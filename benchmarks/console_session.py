@@ -212,7 +212,7 @@ def session(lab: Path, made: DemoSet, given: argparse.Namespace):
     cell = DemoCell(lab, made)
     cell.begin()
     app, window = make_window(Desk(lab, cell), given.dark)
-    hand = Hand(window, given.pictures)
+    hand = Hand(window, given.pictures, given.looking)
     try:
         window.show()
         screen = app.primaryScreen().availableGeometry()
@@ -275,6 +275,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="the same with few and small films")
     parser.add_argument("--rig-there", action="store_true", help="the lab has a rig: go on with it")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--looking", action="store_true", help="say what went on in each wait")
     given = parser.parse_args()
     os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
     made = SHORT if given.short else DemoSet()

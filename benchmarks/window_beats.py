@@ -3,7 +3,8 @@
 A timer of the window's own thread beats 30 times a second. A beat that comes late by more than an
 operator feels is kept as a wait, with where its time went: CPU of the window's own thread, standing
 in line for a core that other processes have, and the rest (a lock, a disk, or the interpreter held
-by another thread). A thread looks meanwhile at what all the others are doing.
+by another thread). A thread may look meanwhile at what all the others are doing; Python 3.11 dies of
+such looks once in a long while, so that they are for searching only.
 """
 
 from __future__ import annotations
@@ -66,9 +67,10 @@ class Beats(QObject):
 
     Args:
         window: Whose event loop it is; names the page in view.
+        looking: Whether a thread looks at what the others do.
     """
 
-    def __init__(self, window) -> None:
+    def __init__(self, window, looking: bool = False) -> None:
         super().__init__()
         self._window, self._main = window, threading.main_thread().ident
         self.waits: list[Wait] = []
@@ -81,7 +83,8 @@ class Beats(QObject):
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._beat)
         self._timer.start(round(1e3 * _BEAT_S))
-        threading.Thread(target=self._watch, name="watchman", daemon=True).start()
+        if looking:
+            threading.Thread(target=self._watch, name="watchman", daemon=True).start()
 
     def forget(self) -> None:
         """Begin to count from here."""
@@ -101,6 +104,11 @@ class Beats(QObject):
             f"waits over {1e3 * FELT_S:.0f} ms: {len(waits)}; of them with as much own CPU: "
             f"{sum(w.own_s > FELT_S for w in waits)}",
         ]
+        for page in sorted({w.page for w in waits}):
+            there = [w for w in waits if w.page == page]
+            lines.append(
+                f"  {page}: {len(there)}, own CPU at most {1e3 * max(w.own_s for w in there):.0f} ms"
+            )
         return "\n".join([*lines, *(f"  {w.words}" for w in waits[:most])])
 
     def _beat(self) -> None:

@@ -25,9 +25,9 @@ def live(ms: float) -> None:
 class Hand:
     """A mouse and a keyboard that see only what is on the screen."""
 
-    def __init__(self, window: QWidget, pictures: Path | None) -> None:
+    def __init__(self, window: QWidget, pictures: Path | None, looking: bool = False) -> None:
         self.window, self.pictures, self.last = window, pictures, window
-        self.beats = Beats(window)
+        self.beats = Beats(window, looking)
 
     def find(self, name: str, kind: type = QWidget):
         for top in QApplication.topLevelWidgets():

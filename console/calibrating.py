@@ -67,6 +67,16 @@ class RigState:
         """Of its file, there or not."""
         return self.folder / RIG_FILE
 
+    @property
+    def accepted(self) -> bool:
+        """Whether it is solved and may be used for patients."""
+        return self.rig is not None and self.rig.quality.accepted
+
+    @property
+    def made(self) -> str:
+        """When it was solved, to the minute; empty before."""
+        return "" if self.rig is None else self.rig.created[:16].replace("T", " ")
+
 
 def boards(lab: Path) -> list[BoardChoice]:
     """Return the boards that can be chosen: the lab's own first, then those of gaitlab."""
@@ -113,7 +123,7 @@ def rig_in_use(lab: Path) -> RigState | None:
     for path in find_rigs(lab):
         state = rig_state(path.parent)
         newest = newest or state
-        if state.rig is not None and state.rig.quality.accepted:
+        if state.accepted:
             return state
     return newest
 

@@ -61,7 +61,7 @@ def _rig(state: RigState | None, rig_days: float) -> Check:
         return Check("Rig", BAD, "There is none yet: calibrate.", "calibrate")
     if state.rig is None:
         return Check("Rig", BAD, f"It cannot be read. {_AGED}.", "calibrate")
-    if not state.rig.quality.accepted:
+    if not state.accepted:
         return Check("Rig", BAD, f"Its calibration was refused. {_AGED}.", "calibrate")
     age = _age(state.age_days)
     if state.age_days > 2 * rig_days:
@@ -143,6 +143,9 @@ def _clocks(cell: CellNow) -> Check:
 
 def _disk(cell: CellNow) -> Check:
     known = [(n.disk_bytes, n.name) for n in cell.nodes]
+    silent = next((n.name for n in cell.nodes if n.mark == BAD and math.isnan(n.disk_bytes)), None)
+    if silent is not None:
+        return Check("Disk", UNKNOWN, f"Not known while {silent} is silent.", "rig")
     if not known or any(math.isnan(d) for d, _ in known):
         return Check("Disk", UNKNOWN, "It is being asked for.", "rig")
     least, name = min(known)

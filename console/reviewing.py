@@ -143,7 +143,9 @@ def _pair(trial: Trial, stem: str) -> CurvePair:
         if name in trial.curves.names:
             values, sigma = trial.curves.curve(name), trial.curves.curve_sigma(name)
             sides[side] = (np.degrees(values), np.degrees(sigma))
-    return CurvePair(stem, words.term or words.plain, words.up, words.down, sides)
+    title = words.term or words.plain
+    title = f"pelvic {title}" if stem.startswith("pelvis_") else title
+    return CurvePair(stem, title[:1].upper() + title[1:], words.up, words.down, sides)
 
 
 def _lines(trial: Trial) -> tuple[MeasureLine, ...]:

@@ -28,6 +28,7 @@ TEXTS = {
     "mark.look": "!",
     "mark.bad": "✗",
     "mark.unknown": "…",
+    "mark.todo": "○",
     # Rig
     "rig.head": "Cameras of this lab",
     "rig.empty": "No camera computer is known yet",
@@ -86,6 +87,7 @@ TEXTS = {
     "cal.refused.more": "This rig cannot be used for patients. What to mend:",
     "cal.notes": "To note:",
     "cal.failed": "✗ Not solved",
+    "cal.stays": "The rig of {made} stays in use.",
     "cal.up": "Up from",
     "cal.up.level": "the floor, which is level",
     "cal.up.incline": "an inclinometer on the board",
@@ -106,7 +108,6 @@ TEXTS = {
     "cal.heading.-y": "up its rows",
     "cal.no.nodes": "No camera runs yet: a calibration needs all of them.",
     "cal.go.rig": "Go to Rig",
-    "cal.go.capture": "Go to Capture",
     "cal.figure.board": "A length of the board is right within",
     "cal.figure.patient": "A point at the patient is right within (95 %)",
     "cal.figure.pixels": "Held-out residual",
@@ -169,6 +170,7 @@ TEXTS = {
     "rev.head": "Review",
     "rev.empty": "No trial is processed yet",
     "rev.empty.more": "Record one on the page Capture. It appears here when it is processed.",
+    "go.capture": "Go to Capture",
     "rev.reading": "The trial is being read …",
     "rev.trial": "Trial",
     "rev.camera": "Video",
@@ -208,6 +210,8 @@ TEXTS = {
     "rep.page": "Page {n} of {all}",
     # Patients
     "pat.search": "Code or name",
+    "pat.none": "Nobody is found. Enter a new patient below, or search for another part of the "
+    "code or name.",
     "pat.find": "Search",
     "pat.new": "New patient",
     "pat.code": "Code",
@@ -219,6 +223,7 @@ TEXTS = {
     "pat.choose": "Choose",
     "pat.rebuild": "Read the folders again",
     "pat.logged": "Who looks for whom is written down.",
+    "pat.reading": "The registry is being read …",
 }
 
 

@@ -156,8 +156,8 @@ class CalibratePage(Page):
             self._steps, ("cal.step.board", "cal.step.floor", "cal.step.solve"),
             (moved, lying, done), strict=True,
         ):  # fmt: skip
-            line.show_mark(GOOD if there else UNKNOWN, say(text))
-        self._show_action(run, job)
+            line.show_mark(GOOD if there else "todo", say(text))
+        self._show_action(run, job, now.rig)
         self._up.setVisible(self._state == "recorded")
         result = self._state in ("solved", "failed")
         if result:
@@ -196,7 +196,7 @@ class CalibratePage(Page):
             return "failed"
         return "recorded" if making.moved and making.lying else "idle"
 
-    def _show_action(self, run, job) -> None:  # noqa: ANN001
+    def _show_action(self, run, job, in_use) -> None:  # noqa: ANN001
         state, other, hint, enabled = self._state, "", "", True
         making = self._making
         moved = making is not None and making.moved
@@ -234,7 +234,10 @@ class CalibratePage(Page):
         elif state == "failed":
             other = say("cal.again.board")
         elif state == "solved" and self._is_accepted():
-            text, other = say("cal.go.capture"), say("cal.again")
+            text, other = say("go.capture"), say("cal.again")
+        if state in ("solved", "failed") and in_use is not None and in_use.accepted:
+            other_one = making is None or in_use.folder != making.folder
+            hint = say("cal.stays", made=in_use.made) if other_one else ""
         set_text(self._next, text)
         self._next.setEnabled(enabled and not self.errands.out)
         self._other.setVisible(bool(other))
@@ -292,7 +295,7 @@ class CalibratePage(Page):
         rig = now.rig
         if rig is None or rig.rig is None:
             return UNKNOWN
-        return GOOD if rig.rig.quality.accepted else BAD
+        return GOOD if rig.accepted else BAD
 
     # ---- doing ----
 
@@ -344,8 +347,7 @@ class CalibratePage(Page):
         return run.look() if run is not None and is_rig_run(run) else None
 
     def _is_accepted(self) -> bool:
-        rig = self._making.rig if self._making is not None else None
-        return rig is not None and rig.quality.accepted
+        return self._making is not None and self._making.accepted
 
     def _go_other(self) -> None:
         if self._state == "solved":

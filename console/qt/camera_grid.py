@@ -13,6 +13,7 @@ from console.qt.look import Look
 
 _GAP_PX = 12
 _RATIO = 16 / 9
+_AS_LARGE = 0.92
 
 
 class CameraGrid(QWidget):
@@ -54,16 +55,18 @@ class CameraGrid(QWidget):
         if not count:
             return
         gap, caption = Look.px(_GAP_PX), Look.px(CAPTION_PX)
-        width, columns = 0.0, 1
-        for across in range(1, count + 1):
-            down = -(-count // across)
-            room_w = (self.width() - gap * (across - 1)) / across
-            room_h = (self.height() - gap * (down - 1)) / down - caption
-            fits = min(room_w, room_h * _RATIO)
-            if fits > width + 1:
-                width, columns = fits, across
-        width = max(1, int(width))
+        fits = [self._width(count, across, gap, caption) for across in range(1, count + 1)]
+        # Of arrangements that are about as large the one that fills the width: no hole beside it.
+        columns = max(i for i, w in enumerate(fits, start=1) if w >= _AS_LARGE * max(fits))
+        width = max(1, int(fits[columns - 1]))
         height = round(width / _RATIO) + caption
         for i, view in enumerate(self.views.values()):
             row, column = divmod(i, columns)
             view.setGeometry(column * (width + gap), row * (height + gap), width, height)
+
+    def _width(self, count: int, across: int, gap: int, caption: int) -> float:
+        """Return how wide pictures can be that stand so many across."""
+        down = -(-count // across)
+        room_w = (self.width() - gap * (across - 1)) / across
+        room_h = (self.height() - gap * (down - 1)) / down - caption
+        return max(0.0, min(room_w, room_h * _RATIO))

@@ -70,7 +70,7 @@ class CurvePlot(QWidget):
             name = f"{say(f'rev.{side}')} " if side else ""
             if np.isfinite(values[at]):
                 half = f" ± {1.96 * sigma[at]:.1f}" if np.isfinite(sigma[at]) else ""
-                words.append(f"{name}{values[at]:.1f}{half}°")
+                words.append(f"{name}{values[at]:.1f}{half}°".replace("-", "\N{MINUS SIGN}"))
         set_text(self._values, "     ".join(words))
 
     def _follow(self, t: float) -> None:

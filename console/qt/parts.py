@@ -96,6 +96,14 @@ def boxed(layout: QLayout, margin: float = 0, role: str = "") -> QWidget:
     return made
 
 
+def empty_state(head: str, more: str, go: Callable[[], object]) -> QWidget:
+    """Return what a page shows as long as no trial is recorded, with the way to record one."""
+    way = button(say("go.capture"), go, "next", "empty go")
+    return boxed(
+        column(None, label(head, "title"), label(more, "quiet"), 8, row(way, None), None, None), 40
+    )
+
+
 class MarkLabel(QLabel):
     """A sign, a word and their colour: never the colour alone."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
+    QHeaderView,
     QLineEdit,
     QPushButton,
     QTableWidget,
@@ -20,7 +21,7 @@ from console.cell import BAD
 from console.desk import Desk
 from console.qt.errands import Errands
 from console.qt.look import Look
-from console.qt.parts import MarkLabel, button, column, label, row, rule
+from console.qt.parts import MarkLabel, button, column, label, row, rule, set_text
 from console.registry import PatientRow
 from console.texts import say
 from lab.errors import LabError
@@ -47,6 +48,9 @@ class Patients(QDialog):
         self._table.setObjectName("patients table")
         self._table.setHorizontalHeaderLabels([say(h) for h in _HEADS])
         self._table.verticalHeader().setVisible(False)
+        heads = self._table.horizontalHeader()
+        heads.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        heads.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self._table.setShowGrid(False)
         self._table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
         self._table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
@@ -56,13 +60,14 @@ class Patients(QDialog):
             field.setPlaceholderText(say(key))
             field.setObjectName(key)
         self._choose_button = button(say("pat.choose"), self._choose, "next", "choose")
+        self._none = label(say("pat.reading"), "quiet", wrap=True)
         self._fault = MarkLabel()
         self._fault.setVisible(False)
         self.setLayout(
             column(
                 row(self._text, button(say("pat.find"), self._search, name="search patients"),
                     button(say("pat.rebuild"), self._rebuild, name="rebuild")),
-                self._table, row(self._choose_button, None),
+                self._none, self._table, row(self._choose_button, None),
                 4, rule(), 4, label(say("pat.new"), "head"),
                 row(*self._fields, button(say("pat.enter"), self._enter, name="enter")),
                 self._fault, label(say("pat.logged"), "quiet"),
@@ -97,7 +102,8 @@ class Patients(QDialog):
             cells = (found.code, found.name, born, str(found.sessions), found.last[:10])
             for j, text in enumerate(cells):
                 self._table.setItem(i, j, QTableWidgetItem(text))
-        self._table.setColumnWidth(1, Look.px(240))
+        self._none.setVisible(not rows)
+        set_text(self._none, say("pat.none"))
         if rows:
             self._table.selectRow(0)
 

@@ -27,10 +27,21 @@ from console.lab_folder import SessionState, TakeState
 from console.lab_watch import LabNow
 from console.qt.look import Look
 from console.qt.page import Page
-from console.qt.parts import MarkLabel, boxed, button, column, label, row, rule, set_text
+from console.qt.parts import (
+    MarkLabel,
+    boxed,
+    button,
+    column,
+    empty_state,
+    label,
+    row,
+    rule,
+    set_text,
+)
 from console.texts import say
 
 _EXPORTS = ("csv", "c3d", "trc", "mot")
+_TRIALS_SHOWN = 10  # the others by scrolling
 _FOLDER = Qt.ItemDataRole.UserRole
 
 
@@ -73,9 +84,8 @@ class ReportPage(Page):
             label(say("rep.session"), "head"), self._session, 4,
             label(say("rep.trials"), "head"), self._list, self._state, 4,
             label(say("rep.previous"), "head"), self._before, 4, self._pdf, 8, rule(), 4,
-            row(*self._others, gap=4), self._open, self._written,
+            row(*self._others, gap=4), self._open, self._written, None,
         )  # fmt: skip
-        side.setStretch(4, 1)
         side_widget = QWidget()
         side_widget.setFixedWidth(Look.px(330))
         side_widget.setLayout(side)
@@ -90,11 +100,8 @@ class ReportPage(Page):
         both.setStretch(1, 1)
         self._stack = QStackedLayout()
         self._stack.addWidget(
-            boxed(
-                column(None, label(say("rep.empty"), "title"),
-                       label(say("rep.empty.more"), "quiet"), None, None), 40,
-            )
-        )  # fmt: skip
+            empty_state(say("rep.empty"), say("rep.empty.more"), lambda: go("capture"))
+        )
         self._stack.addWidget(boxed(both))
         whole = column(label(say("rep.head"), "title"), 4)
         whole.addLayout(self._stack, 1)
@@ -143,6 +150,9 @@ class ReportPage(Page):
         rows = list(self._takes)
         self._list.setCurrentRow(rows.index(kept) if kept in rows else len(rows) - 1)
         self._list.blockSignals(False)
+        lines = min(max(2, self._list.count()), _TRIALS_SHOWN)
+        height = self._list.sizeHintForRow(0) if self._list.count() else Look.px(18)
+        self._list.setFixedHeight(lines * height + 2 * self._list.frameWidth() + Look.px(6))
         self._fill_previous(session, now)
         self._count()
         self._show()

@@ -31,7 +31,7 @@ from console.qt.errands import Errands
 from console.qt.frame_thread import FrameThread
 from console.qt.look import Look
 from console.qt.page import Page
-from console.qt.parts import boxed, button, column, label, row, rule, set_text
+from console.qt.parts import boxed, button, column, empty_state, label, row, rule, set_text
 from console.qt.room_view import RoomView, Stroke
 from console.reviewing import CurvePair, Review, load_review
 from console.texts import say
@@ -85,11 +85,8 @@ class ReviewPage(Page):
         self._measures.setHorizontalHeaderLabels(["", say("rev.left"), say("rev.right")])
         self._stack = QStackedLayout()
         self._stack.addWidget(
-            boxed(
-                column(None, label(say("rev.empty"), "title"),
-                       label(say("rev.empty.more"), "quiet"), None, None), 40,
-            )
-        )  # fmt: skip
+            empty_state(say("rev.empty"), say("rev.empty.more"), lambda: go("capture"))
+        )
         self._stack.addWidget(self._full())
         self._stack.addWidget(boxed(column(None, label(say("rev.reading"), "quiet"), None), 40))
         self._time = label("", "head")
@@ -225,6 +222,7 @@ class ReviewPage(Page):
         table.setColumnWidth(0, Look.px(190))
         table.setColumnWidth(1, Look.px(92))
         table.setColumnWidth(2, Look.px(92))
+        table.resizeRowsToContents()  # a long name goes on below
 
     # ---- the cursor ----
 

@@ -29,7 +29,7 @@ class RigResult(QWidget):
         self._figures = QGridLayout()
         self._figures.setHorizontalSpacing(Look.px(20))
         self._notes = label(role="quiet", wrap=True)
-        self._room = RoomView(4.4, (0.0, 0.0, 0.9))
+        self._room = RoomView(1.5, (0.0, 0.0, 0.9))
         words = scrolled(boxed(column(self._why, 4, self._figures, 4, rule(), self._notes, None)))
         left = column(self._verdict, words)
         left.setStretch(1, 1)
@@ -67,10 +67,10 @@ class RigResult(QWidget):
         set_text(self._why, "" if accepted else f"{say('cal.refused.more')}\n{reasons}")
         self._why.setVisible(not accepted)
         set_text(self._notes, f"{say('cal.notes')}\n{reasons}" if accepted and reasons else "")
-        self._show_figures(rig)
+        self._show_figures(rig, making.made)
         self._room.show_room(*_cameras_drawn(rig))
 
-    def _show_figures(self, rig: Rig) -> None:
+    def _show_figures(self, rig: Rig, made: str) -> None:
         while self._figures.count():
             item = self._figures.takeAt(0)
             widget = item.widget() if item is not None else None
@@ -83,7 +83,7 @@ class RigResult(QWidget):
             ("cal.figure.pixels", f"{figures.get('held_out_rmse_px', math.nan):.2f} px"),
             ("cal.figure.floor", f"{figures.get('floor_rmse_px', math.nan):.2f} px"),
             ("cal.figure.poses", f"{figures.get('board_poses', math.nan):.0f}"),
-            ("cal.figure.made", rig.created[:16].replace("T", " ")),
+            ("cal.figure.made", made),
         ]
         for i, (key, value) in enumerate(rows):
             self._figures.addWidget(label(say(key), "quiet"), i, 0)
@@ -92,7 +92,10 @@ class RigResult(QWidget):
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+    first = text.split(" ", 1)[0]
+    # The name of a camera stays as it is.
+    begin = text[:1] if any(c.isdigit() for c in first) else text[:1].upper()
+    return f"{begin}{text[1:].rstrip('.')}."
 
 
 def _cameras_drawn(rig: Rig) -> tuple[list[Stroke], list[Place]]:

@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from console.qt.look import BODY, Look
 
+_BESIDE = 1.05  # what belongs to a place stands a little further out
+_NAME_PX = 120  # of the design
 _TURN_KEYS = {Qt.Key.Key_A: -5.0, Qt.Key.Key_D: 5.0}
 
 
@@ -35,11 +37,16 @@ class Place:
 
 
 class RoomView(QWidget):
-    """See the module. The floor is at z = 0; the middle of what is shown stays in the middle."""
+    """See the module. The floor is at z = 0; the middle of what is shown stays in the middle.
+
+    Args:
+        reach_m: How far from the middle at the least is shown; places further out are shown, too.
+        middle: m.
+    """
 
     def __init__(self, reach_m: float, middle: tuple[float, float, float]) -> None:
         super().__init__()
-        self._reach, self._middle = reach_m, np.array(middle)
+        self._least, self._middle = reach_m, np.array(middle)
         self._turn, self._rise = math.radians(-60.0), math.radians(18.0)
         self._strokes: list[Stroke] = []
         self._places: list[Place] = []
@@ -52,6 +59,14 @@ class RoomView(QWidget):
         """Show lines and places."""
         self._strokes, self._places = strokes, places or []
         self.update()
+
+    def _scale(self) -> float:
+        """Return pixels a metre: turning what is shown does not change it."""
+        away = [float(np.linalg.norm(p.at - self._middle)) for p in self._places]
+        reach = max([self._least, *(_BESIDE * a for a in away)])
+        # Names stand beside the places.
+        aside = Look.px(_NAME_PX) if self._places else 0
+        return 0.5 * max(1, min(self.width() - 2 * aside, self.height())) / reach
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802, D102
         self._dragged = event.position()
@@ -84,7 +99,7 @@ class RoomView(QWidget):
         )  # fmt: skip
         right = np.array([-math.sin(self._turn), math.cos(self._turn), 0.0])
         up = np.cross(away, right)
-        scale = 0.5 * min(self.width(), self.height()) / self._reach
+        scale = self._scale()
         centred = xyz - self._middle
         x = self.width() / 2 + scale * (centred @ right)
         y = self.height() / 2 - scale * (centred @ up)
@@ -98,17 +113,23 @@ class RoomView(QWidget):
             if np.isfinite(stroke.ends).all():
                 self._draw_line(painter, stroke.ends, stroke.colour, stroke.width)
         painter.setFont(Look.font(BODY))
-        scale = 0.5 * min(self.width(), self.height()) / self._reach
         for place in self._places:
-            x, y = self._flat(place.at)
-            painter.setPen(QPen(Look.colour("ink"), Look.px(1)))
-            reach = max(Look.px(2), scale * place.radius)
-            painter.drawEllipse(QPointF(x, y), reach, reach)
-            painter.drawText(QPointF(x + reach + Look.px(4), y - Look.px(4)), place.words)
+            self._draw_place(painter, place)
         if self.hasFocus():
             painter.setPen(QPen(Look.colour("accent"), Look.px(2)))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
         painter.end()
+
+    def _draw_place(self, painter: QPainter, place: Place) -> None:
+        """Draw a place's circle, and its name on the outside, where its lines are not."""
+        x, y = self._flat(place.at)
+        painter.setPen(QPen(Look.colour("ink"), Look.px(1)))
+        reach = max(Look.px(2), self._scale() * place.radius)
+        painter.drawEllipse(QPointF(x, y), reach, reach)
+        beside = reach + Look.px(6)
+        if x < self.width() / 2:
+            beside = -beside - painter.fontMetrics().horizontalAdvance(place.words)
+        painter.drawText(QPointF(x + beside, y + Look.px(4)), place.words)
 
     def _draw_floor(self, painter: QPainter) -> None:
         for k in np.arange(-2.0, 2.5, 1.0):
