@@ -3,8 +3,8 @@
 A timer of the window's own thread beats 30 times a second. A beat that comes late by more than an
 operator feels is kept as a wait, with where its time went: CPU of the window's own thread, standing
 in line for a core that other processes have, and the rest (a lock, a disk, or the interpreter held
-by another thread). A thread may look meanwhile at what all the others are doing; Python 3.11 dies of
-such looks once in a long while, so that they are for searching only.
+by another thread). A thread may look meanwhile at what all the others are doing; Python 3.11 dies
+of such looks once in a long while, so that they are for searching only.
 """
 
 from __future__ import annotations
@@ -106,9 +106,8 @@ class Beats(QObject):
         ]
         for page in sorted({w.page for w in waits}):
             there = [w for w in waits if w.page == page]
-            lines.append(
-                f"  {page}: {len(there)}, own CPU at most {1e3 * max(w.own_s for w in there):.0f} ms"
-            )
+            most_own = 1e3 * max(w.own_s for w in there)
+            lines.append(f"  {page}: {len(there)}, own CPU at most {most_own:.0f} ms")
         return "\n".join([*lines, *(f"  {w.words}" for w in waits[:most])])
 
     def _beat(self) -> None:
