@@ -19,9 +19,7 @@ _Trial = Annotated[Path, typer.Argument(metavar="TRIAL.h5", help="The stored tri
 
 def report(
     trial: _Trial,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", callback=to_write, help="The PDF to write.")
-    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The PDF to write.")],
     previous: Annotated[
         Path | None, typer.Option(help="An earlier visit's trial.h5 to compare with.")
     ] = None,
@@ -31,6 +29,8 @@ def report(
     json: AsJson = False,
 ) -> int:
     """Write the report again from the stored trial."""
+    if not pages:
+        to_write(output)
     stored = load_trial(trial)
     folder = trial.resolve().parent
     at_hand = trial.name == RECORD and (folder / TRIAL_FILE).is_file()

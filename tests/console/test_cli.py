@@ -88,3 +88,14 @@ def test_ctrl_c_stops_with_one_sentence(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("console.verbs.process.process_folder", interrupted)
     assert main(["process", str(tmp_path)]) == 130
     assert "stopped. What was finished is kept." in capsys.readouterr().err
+
+
+def test_pages_go_to_a_folder_that_is_there_as_well(tmp_path, capsys):
+    """The window has a trial's pages written to the same place whenever it shows them."""
+    words = ["report", str(tmp_path / "none.h5"), "-o", str(tmp_path)]
+    assert main([*words, "--pages"]) == 2
+    said = capsys.readouterr().err
+    assert "none.h5" in said
+    assert "is a folder" not in said
+    assert main(words) == 2
+    assert "is a folder" in capsys.readouterr().err
