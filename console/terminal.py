@@ -21,8 +21,12 @@ log = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def write_json(result: Mapping[str, Any]) -> None:
-    """Write one JSON object to standard output; NaN becomes null."""
+    """Write one JSON object to standard output; NaN becomes null.
+
+    At once: whoever reads a verb that runs on, as of a node, would otherwise wait for its end.
+    """
     sys.stdout.write(json.dumps(_plain(result), indent=2, allow_nan=False) + "\n")
+    sys.stdout.flush()
 
 
 def describe_error(error: LabError) -> dict[str, Any]:

@@ -84,17 +84,24 @@ def test_a_node_that_cannot_run_says_why_and_is_not_tried_again(tmp_path):
 def test_the_verb_ends_in_order(tmp_path):
     folder = tmp_path / "n"
     given = words(folder)
+    # As a person's shell has it: what is written to a pipe stays there until it is pushed on.
+    buffered = {name: own for name, own in os.environ.items() if name != "PYTHONUNBUFFERED"}
     verb = subprocess.Popen(
         [sys.executable, "-c", "from console.cli import run; run()", "node", "--json", "--port",
          "0", *map(str, given)],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**buffered, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
+    too_late = threading.Timer(60.0, verb.kill)
+    too_late.start()
     try:
         text = ""
-        while not text.endswith("\n}\n"):
-            text += verb.stdout.readline()
+        for line in verb.stdout:
+            text += line
+            if line == "}\n":
+                break
         ready = json.loads(text)
+        too_late.cancel()
         assert ready["cameras"] == ["cam1"]
         with NodeLink(f"tcp://127.0.0.1:{ready['port']}") as link:
             child = link.ask(control.Describe(), control.Description).process
@@ -104,6 +111,7 @@ def test_the_verb_ends_in_order(tmp_path):
         with pytest.raises(ProcessLookupError):
             os.kill(child, 0)
     finally:
+        too_late.cancel()
         if verb.poll() is None:
             verb.kill()
             verb.wait(10)
