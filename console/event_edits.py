@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ import numpy as np
 from msgspec import Meta
 
 from analysis.events import TimedEvents
+from console.plan import toml_lines
 from console.settings import RECORD
 from lab.atomic import write_atomically
 from lab.errors import LabError
@@ -175,10 +175,7 @@ def apply_edits(
 def _write(folder: Path, edits: list[EventEdit]) -> None:
     lines = ["# Events changed by hand; gaitlab process applies them."]
     for edit in edits:
-        lines += ["", "[[edit]]"]
-        for key, value in msgspec.to_builtins(edit).items():
-            if value is not None:
-                lines.append(f"{key} = {json.dumps(value)}")
+        lines += ["", "[[edit]]", *toml_lines(msgspec.to_builtins(edit))]
     write_atomically(folder / EVENTS_FILE, ("\n".join(lines) + "\n").encode())
 
 

@@ -117,7 +117,12 @@ def table_lines(name: str, table: Mapping[str, Any]) -> list[str]:
 
 def toml_lines(values: Mapping[str, Any]) -> list[str]:
     """Return values as lines of TOML; what is None or an empty list is left out."""
-    return [f"{k} = {json.dumps(v)}" for k, v in values.items() if v not in (None, [], ())]
+    return [f"{k} = {_toml_value(v)}" for k, v in values.items() if v not in (None, [], ())]
+
+
+def _toml_value(value: Any) -> str:
+    """Return a value as JSON writes it, without what TOML cannot read: surrogates and DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _is_tables(value: Any) -> bool:

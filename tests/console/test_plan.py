@@ -3,10 +3,12 @@
 import pytest
 
 from console.desk import Desk
+from console.event_edits import add_edit, read_edits
 from console.lab_folder import read_lab
 from console.plan import PLAN_FILE, Plan, PlannedTake, read_plan, write_plan
 from console.settings import DetectTable, PointingTable, TieTable
 from lab.errors import LabError
+from lab.gait import Event
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,11 @@ def test_a_session_that_the_console_did_not_begin_is_left_to_its_own_verb(tmp_pa
             desk.go_on(tmp_path / "sessions" / "P1" / "day")
     finally:
         desk.close()
+
+
+def test_what_an_operator_writes_is_read_as_it_was_written(tmp_path):
+    reason = 'heel "hidden" \\ by the rail\t\N{GRINNING FACE} ü \x7f'
+    event = Event("foot_strike", "left", 1.25, 0.01, "contact")
+    written = add_edit(tmp_path, event, reason, 1.27)
+    assert read_edits(tmp_path) == written
+    assert written[0].reason == reason
