@@ -128,8 +128,13 @@ def rig_in_use(lab: Path) -> RigState | None:
     return newest
 
 
-def solve_verb(folder: Path, board: Path) -> tuple[str, ...]:
+def solve_verb(folder: Path, board: Path, into: str = RIG_FILE) -> tuple[str, ...]:
     """Write which frames are solved, and return the verb that solves a calibration.
+
+    Args:
+        folder: Of the rig.
+        board: Its file.
+        into: Name of the file in the folder that is written.
 
     Raises:
         LabError: When a recording is not there.
@@ -143,7 +148,7 @@ def solve_verb(folder: Path, board: Path) -> tuple[str, ...]:
     words += ["--board", str(board), "--times", str(moved / SOLVE_TIMES)]
     for film in sorted(lying.glob("*.mkv")):
         words += ["--floor", str(film)]
-    return (*words, "-o", str(folder / RIG_FILE))
+    return (*words, "-o", str(folder / into))
 
 
 def thin_times(times: Path, into: Path, rate_hz: float) -> int:

@@ -22,10 +22,11 @@ from console.capture_run import READY, CaptureRun
 from console.capturing import node_addresses
 from console.cell import Cell
 from console.checks import Check, check_capture
-from console.floor_choice import PLUMB, UpChoice, plumb_verb, solve_words
+from console.floor_choice import BEFORE_LINE, PLUMB, UpChoice, plumb_verb, solve_words
 from console.jobs import FAILED, RUNNING, WAITING, Job, Jobs
 from console.lab_folder import (
     NODES_FILE,
+    RIG_FILE,
     LabSettings,
     SessionState,
     TakeState,
@@ -318,7 +319,8 @@ class Desk:
         """
         choice = up or UpChoice()
         about = str(making.folder)
-        verbs = [(*solve_verb(making.folder, board), *solve_words(choice))]
+        into = BEFORE_LINE if choice.by == PLUMB else RIG_FILE
+        verbs = [(*solve_verb(making.folder, board, into), *solve_words(choice))]
         if choice.by == PLUMB:
             verbs.append(plumb_verb(making.folder, board, choice))
         for verb in verbs:

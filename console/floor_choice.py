@@ -19,6 +19,8 @@ from lab.errors import LabError
 
 LEVEL, INCLINE, PLUMB = "level", "incline", "plumb"
 PLUMB_FILE = "plumb.toml"
+# Solved, but its up is not yet the line's: no rig that anything is recorded with.
+BEFORE_LINE = "before-line.h5"
 USUAL_SIGMA_DEG = float(thresholds()["gravity"]["sigma_deg"])
 _STEEPEST_DEG = 45.0
 Point = tuple[float, float]
@@ -91,11 +93,15 @@ def plumb_verb(folder: Path, board: Path, choice: UpChoice) -> tuple[str, ...]:
         LabError: For a choice that says too little.
     """
     choice.check()
-    rig = str(folder / RIG_FILE)
     write_atomically(folder / PLUMB_FILE, _plumb_text(choice).encode())
-    words = ["rig", "floor", rig, *(str(p) for p in sorted((folder / FLOOR).glob("*.mkv")))]
+    words = [
+        "rig",
+        "floor",
+        str(folder / BEFORE_LINE),
+        *(str(p) for p in sorted((folder / FLOOR).glob("*.mkv"))),
+    ]
     words += ["--board", str(board), f"--heading={choice.heading}"]
-    return (*words, "--plumb", str(folder / PLUMB_FILE), "-o", rig)
+    return (*words, "--plumb", str(folder / PLUMB_FILE), "-o", str(folder / RIG_FILE))
 
 
 def _plumb_text(choice: UpChoice) -> str:

@@ -190,10 +190,10 @@ class CalibratePage(Page):
             return "ready"
         if making is None:
             return "idle"
-        if making.rig is not None:
-            return "solved"
         if job is not None and job.state == FAILED:
             return "failed"
+        if making.rig is not None:
+            return "solved"
         return "recorded" if making.moved and making.lying else "idle"
 
     def _show_action(self, run, job, in_use) -> None:  # noqa: ANN001

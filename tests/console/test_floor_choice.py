@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from calibration.plumb import read_plumb
-from console.floor_choice import INCLINE, PLUMB, PLUMB_FILE, UpChoice, plumb_verb, solve_words
+from console.floor_choice import (
+    BEFORE_LINE,
+    INCLINE,
+    PLUMB,
+    PLUMB_FILE,
+    UpChoice,
+    plumb_verb,
+    solve_words,
+)
+from console.lab_folder import RIG_FILE
 from lab.errors import LabError
 
 LINES = {"cam01": ((812.0, 95.5), (818.5, 940.0)), "cam03": ((1033.0, 120.0), (1029.0, 965.5))}
@@ -21,6 +30,9 @@ def test_each_choice_is_told_to_the_verb_of_the_command_line(tmp_path):
     assert solve_words(choice) == ("--heading=+x",)
     plumb = plumb_verb(tmp_path, board, choice)
     assert plumb[plumb.index("--plumb") + 1] == str(tmp_path / PLUMB_FILE)
+    # Where the line is refused there is no rig at all, and none whose up is the floor's.
+    assert plumb[2] == str(tmp_path / BEFORE_LINE)
+    assert plumb[-1] == str(tmp_path / RIG_FILE) != plumb[2]
     read = read_plumb(tmp_path / PLUMB_FILE)
     assert read.sigma_px == 2.5
     assert np.allclose(read.points_px["cam03"], LINES["cam03"])
