@@ -8,7 +8,9 @@ calibration is the production one: four cameras on a ring of 3 m, a board of 0.7
 
 A control counts as detected where the calibration is refused, or where what is wrong is said and
 solved for: a camera's time offset, a bowed board. "named" are those where the right camera (or
-exchange, or board) is named.
+exchange, or board) is named. What becomes of a patient's pelvis in those that are accepted is said
+in mm: pelves around the room's middle, as the rig has them, laid on where they are by a turn and a
+shift.
 
 Run: python benchmarks/calibration_controls.py [--good 100] [--seeds 10] [--only KIND ...]
 """
@@ -27,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from calibration.board import Board  # noqa: E402
+from calibration.free_points import rigid_residuals, triangulate  # noqa: E402
 from calibration.known_length import KnownLength  # noqa: E402
 from calibration.mistakes import refuse_mirrored  # noqa: E402
 from calibration.rig_calibration import calibrate  # noqa: E402
@@ -43,6 +46,8 @@ CORNERS, NAMES = BOARD.corners_m(), BOARD.corner_names
 NOISE_PX = 0.2
 VOLUME = ((-0.8, 0.8), (-0.7, 0.7), (0.5, 1.5))
 T = np.arange(0, 40, 0.2)
+# Pelves in the middle of the room and half a metre around it.
+PELVIS = np.array([[x, y, z] for x in (-0.5, 0, 0.5) for y in (-0.5, 0, 0.5) for z in (0.8, 1.0)])
 DIAGONAL_M = float(np.linalg.norm(CORNERS[0] - CORNERS[-1]))
 _QUIET = ("no second known length", "lenses:", "up is from", "the board was seen in less")
 
@@ -80,17 +85,30 @@ class Session:
             camera, t, poses, CORNERS, NAMES, noise_px=NOISE_PX, rng=rng, bend=self.bend
         )
 
-    def judged(self) -> RigQuality:
-        """Calibrate as `gaitlab calibrate` does; an error counts as refused."""
+    def judged(self) -> tuple[RigQuality, float]:
+        """Calibrate as `gaitlab calibrate` does, and say how far off (mm) it puts the pelvis.
+
+        An error counts as refused.
+        """
         try:
             refuse_mirrored(self.seen, self.board, "videos of the board")
             sizes = {c.name: c.size_px for c in self.cameras}
-            return calibrate(
+            rig = calibrate(
                 self.seen, sizes, self.board, floor=self.floor, lens_from=self.lens or None,
                 lengths=self.lengths,
-            ).quality  # fmt: skip
+            )  # fmt: skip
         except LabError as error:
-            return RigQuality(False, (str(error),), {}, {})
+            return RigQuality(False, (str(error),), {}, {}), np.nan
+        pixels = np.stack([camera.project(PELVIS) for camera in self.cameras])
+        return rig.quality, off_mm(triangulate(rig.cameras, pixels))
+
+
+def off_mm(points: np.ndarray) -> float:
+    """RMS over points (N, 3) m of how far they are from `PELVIS`, laid on it by a turn and a shift.
+
+    The lab frame of a rig is that of the board on the floor, the room's is another.
+    """
+    return 1e3 * float(np.sqrt((rigid_residuals(points, PELVIS) ** 2).sum(1).mean()))
 
 
 def room(seed: int, count: int = 4) -> tuple[Camera, ...]:
@@ -213,34 +231,44 @@ def said_of(quality: RigQuality) -> list[str]:
 def control(name: str, seeds: int) -> None:
     make, magnitudes, unit = CONTROLS[name]
     for magnitude in magnitudes:
-        found, named, words = 0, 0, ""
+        found, named, words, off = 0, 0, "", []
         for seed in range(seeds):
             session, who = make(seed, magnitude)
-            quality = session.judged()
+            quality, off_by = session.judged()
             said = said_of(quality)
             detected = not quality.accepted
+            if not detected:
+                off.append(off_by)
             if name == "one camera out of time":
                 own = quality.cameras.get(who, {})
-                off = abs(own.get("time_offset_s", np.nan) - 1e-3 * magnitude)
+                wrong_s = abs(own.get("time_offset_s", np.nan) - 1e-3 * magnitude)
                 detected = detected or any("do not share a shutter" in s for s in said)
-                named += off < max(3 * own.get("time_offset_sigma_s", 0.0), 1e-3)
+                named += wrong_s < max(3 * own.get("time_offset_sigma_s", 0.0), 1e-3)
             else:
                 detected = detected or any("which is solved for" in s for s in said)
                 named += any(who in s for s in said)
             found += detected
             words = said[0] if detected and said and not words else words
-        print(f"{name:38} {magnitude:>5g} {unit:14} detected {found}/{seeds}, named {named}")
+        missed = f", accepted rigs {np.sqrt(np.mean(np.square(off))):.1f} mm off" if off else ""
+        print(
+            f"{name:38} {magnitude:>5g} {unit:14} detected {found}/{seeds}, named {named}{missed}"
+        )
         print(f"      {words[:170] or 'nothing is said'}", flush=True)
 
 
 def good(count: int) -> None:
-    accepted, reasons = 0, []
+    accepted, reasons, off = 0, [], []
     for seed in range(1000, 1000 + count):
-        quality = Session(room(seed), seed).judged()
+        quality, off_by = Session(room(seed), seed).judged()
         accepted += quality.accepted
+        off.append(off_by)
         if not quality.accepted:
             reasons.append(f"seed {seed}: {said_of(quality)[0][:150]}")
-    print(f"good rigs: {accepted}/{count} accepted", *reasons, sep="\n      ", flush=True)
+    rms = np.sqrt(np.mean(np.square(off)))
+    print(
+        f"good rigs: {accepted}/{count} accepted, {rms:.1f} mm off", *reasons, sep="\n      ",
+        flush=True,
+    )  # fmt: skip
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from calibration.bundle import adjust, covariance  # noqa: E402
+from calibration.bundle import adjust  # noqa: E402
+from calibration.covariances import covariance  # noqa: E402
 from calibration.free_points import triangulate  # noqa: E402
 from calibration.lens import basis  # noqa: E402
 from calibration.sigma_map import point_covariances, volume_grid  # noqa: E402

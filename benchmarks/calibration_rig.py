@@ -36,9 +36,11 @@ TOOLS = os.environ.get("GAITLAB_TOOLS", str(ROOT.parent / "shared" / "tools"))
 sys.path.insert(0, TOOLS)
 
 from calibration.board import Board  # noqa: E402
-from calibration.bundle import Network, covariance  # noqa: E402
+from calibration.covariances import covariance  # noqa: E402
 from calibration.lens import basis  # noqa: E402
-from calibration.network import Solution, solve  # noqa: E402
+from calibration.network import Network  # noqa: E402
+from calibration.solution import Solution  # noqa: E402
+from calibration.solve import solve  # noqa: E402
 from calibration.starts import try_starts  # noqa: E402
 from calibration.views import Sightings, Views  # noqa: E402
 from lab.camera import Camera  # noqa: E402

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from calibration.board_shape import BoardShape, board_shape
-from calibration.network import Solution
+from calibration.solution import Solution
 from lab.checks import FloatArray
 
 _ROUNDS = 2  # the first, and what its linearisation left
@@ -22,6 +23,7 @@ def solve_with_shape(
 
     Returns:
         The solution, and the shape that it is on; None where the board is flat as far as is seen.
+        What is not known of the shape is in the solution's covariance.
     """
     solution = solve_on(plan_m)
     shape = board_shape(solution.network, solution.lenses)
@@ -34,4 +36,4 @@ def solve_with_shape(
         if rest is None or rest.surely().flat:
             break
         shape = shape.plus(rest.surely())
-    return solution, shape
+    return replace(solution, doubts_m=shape.doubts_m(plan_m)), shape

@@ -11,12 +11,12 @@ covariance.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from calibration.bundle import Network
 from calibration.lens import Lens, basis
+from calibration.network import Network
 from lab.checks import FloatArray
 
 _SHAPES = 3
@@ -36,18 +36,20 @@ class BoardShape:
         bow_sigma_mm: (2,) of these.
         stretch: Part by which its columns are wider apart than its rows against the plan.
         stretch_sigma: Of it.
+        cov: (3, 3) of the two bows in m and the stretch.
     """
 
     bow_mm: tuple[float, float] = field(metadata={"unit": "mm"})
     bow_sigma_mm: tuple[float, float] = field(metadata={"unit": "mm"})
     stretch: float
     stretch_sigma: float
+    cov: FloatArray
 
     def plus(self, rest: BoardShape) -> BoardShape:
         """Return the shape with what was found on top of it."""
         bow = (self.bow_mm[0] + rest.bow_mm[0], self.bow_mm[1] + rest.bow_mm[1])
         stretch = self.stretch + rest.stretch
-        return BoardShape(bow, rest.bow_sigma_mm, stretch, rest.stretch_sigma)
+        return BoardShape(bow, rest.bow_sigma_mm, stretch, rest.stretch_sigma, rest.cov)
 
     def surely(self) -> BoardShape:
         """Return the shape without what may be chance, or is of no matter."""
@@ -57,7 +59,7 @@ class BoardShape:
         )
         sure = abs(self.stretch) > max(_OF_NO_MATTER, _NO_CHANCE * self.stretch_sigma)
         stretch = self.stretch if sure else 0.0
-        return BoardShape((bow[0], bow[1]), self.bow_sigma_mm, stretch, self.stretch_sigma)
+        return replace(self, bow_mm=(bow[0], bow[1]), stretch=stretch)
 
     @property
     def flat(self) -> bool:
@@ -66,8 +68,20 @@ class BoardShape:
 
     def corners_m(self, plan_m: FloatArray) -> FloatArray:
         """Return where corners (K, 3) m of the plan are on the board."""
-        by = np.array([1e-3 * self.bow_mm[0], 1e-3 * self.bow_mm[1], self.stretch])
-        return plan_m + np.tensordot(by, deformations(plan_m), axes=1)
+        return plan_m + np.tensordot(self._sizes(), deformations(plan_m), axes=1)
+
+    def doubts_m(self, plan_m: FloatArray) -> FloatArray:
+        """Return (S, K, 3) m: where corners go by a standard deviation of each thing not known.
+
+        The S things are independent, and only of what is solved for: the covariance of the
+        corners is the sum of their squares.
+        """
+        solved = self._sizes() != 0
+        root = np.linalg.cholesky(self.cov[np.ix_(solved, solved)])
+        return np.tensordot(root.T, deformations(plan_m)[solved], axes=1)
+
+    def _sizes(self) -> FloatArray:
+        return np.array([1e-3 * self.bow_mm[0], 1e-3 * self.bow_mm[1], self.stretch])
 
 
 def deformations(corners_m: FloatArray) -> FloatArray:
@@ -112,6 +126,7 @@ def board_shape(network: Network, lenses: Sequence[Lens]) -> BoardShape | None:
         (1e3 * float(sigma[0]), 1e3 * float(sigma[1])),
         float(found[2]),
         float(sigma[2]),
+        cov,
     )
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from scipy.stats import chi2
 
 from calibration.board import Board
-from calibration.bundle import Network
 from calibration.check_change import (
     KINDS,
     Change,
@@ -24,6 +23,7 @@ from calibration.check_change import (
     score_of,
 )
 from calibration.check_network import boards_settled, network_of, sightings_of
+from calibration.network import Network
 from calibration.thresholds import thresholds
 from calibration.views import Sightings
 from lab.checks import FloatArray

@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 from scipy.stats import chi2
 
-from calibration.bundle import Network, moved_by, normal_equations
+from calibration.network import Network, moved_by
+from calibration.normals import normal_equations
 from calibration.start import board_poses, pair_pose, shared_board_poses
 from calibration.views import Sightings
 from lab.camera import Camera

@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from calibration.board import Board
-from calibration.bundle import Network, adjust, moved_by, normal_equations, residuals_px
+from calibration.bundle import adjust
 from calibration.floor import still_view
 from calibration.lens import OUTLIER_SIGMAS
+from calibration.network import Network, moved_by
+from calibration.normals import normal_equations, residuals_px
 from calibration.start import board_poses, shared_board_poses
 from calibration.synchrony import estimate_jitter
 from calibration.views import Sightings, Views, group_views

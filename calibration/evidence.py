@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from calibration.bundle import residuals_px
-from calibration.network import Solution
+from calibration.normals import residuals_px
+from calibration.solution import Solution
 from lab.board_views import CameraViews
 
 

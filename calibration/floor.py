@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from calibration.board import Board
-from calibration.bundle import Network, adjoint, cross_matrix, normal_equations, residuals_px
 from calibration.free_points import triangulate
+from calibration.network import Network
+from calibration.normals import adjoint, cross_matrix, normal_equations, residuals_px
 from calibration.plumb import PlumbLine, Up, carried, find_up, up_covariance
 from calibration.start import board_poses, shared_board_poses
 from calibration.views import Sightings, Views, usable_frames

@@ -10,9 +10,10 @@ from itertools import combinations
 
 import numpy as np
 
-from calibration.bundle import Network, residuals_px
 from calibration.floor import still_network
-from calibration.network import Solution
+from calibration.network import Network
+from calibration.normals import residuals_px
+from calibration.solution import Solution
 from calibration.thresholds import thresholds
 from calibration.views import Views
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.bundle import ROUGHLY, Network, adjust, covariance, residuals_px
+from calibration.bundle import ROUGHLY, adjust
+from calibration.covariances import covariance
+from calibration.network import Network
+from calibration.normals import residuals_px
 from calibration.start import focal_length, homographies, poses_of
 from calibration.views import Views
 from lab.camera import Camera

@@ -15,8 +15,9 @@ from dataclasses import replace
 
 from scipy.stats import f as f_distribution
 
-from calibration.bundle import ROUGHLY, Network, adjust
+from calibration.bundle import ROUGHLY, adjust
 from calibration.lens import LENSES, Lens, basis, folds
+from calibration.network import Network
 from calibration.synchrony import chi_squared, disagrees
 from lab.errors import LabError
 

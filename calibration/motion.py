@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
-from calibration.bundle import cross_matrix
+from calibration.normals import cross_matrix
 from lab.checks import FloatArray
 from lab.pose import Pose
 

@@ -1,378 +1,108 @@
-"""From sightings of the board to the adjusted network of cameras."""
+"""The cameras, the poses of the board, and the views that tie them: what is adjusted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.spatial.transform import Rotation
 
-from calibration.board import Board
-from calibration.bundle import (
-    Network,
-    adjoint,
-    adjust,
-    covariance,
-    residuals_px,
-    to_rig_parameters,
-    with_lenses,
-)
-from calibration.continuous import (
-    TimedNetwork,
-    board_at,
-    is_timed,
-    timed_covariance,
-    timed_slices,
-)
-from calibration.lens import Lens, basis, calibrate_lens
-from calibration.lens_choice import larger_lenses
-from calibration.lens_gate import SMALLEST, LensUse, held_covariance, lens_use
-from calibration.offsets import adjust_as, continuous, solve_offsets
-from calibration.readout import at_the_middle_row
-from calibration.start import camera_chain, shared_board_poses
-from calibration.steadiness import Step, find_step
-from calibration.synchrony import chi_squared, disagreements, estimate_jitter
-from calibration.thresholds import thresholds
-from calibration.views import Sightings
+from calibration.views import Views
+from lab.camera import Camera
 from lab.checks import FloatArray
-from lab.cores import over_cores
-from lab.errors import LabError
-from lab.pose import Pose
-
-# A view that disagrees with the network at this level of chance is not believed.
-_VIEW_CHANCE = 1e-6
-_ROBUST_ROUNDS = 8
-_DOUBT = 3.0  # robust standard deviations, where the Cauchy loss begins to doubt
-_SAME_SCALE = 0.1
-_COARSELY = 1e-4  # what of the cost a step must promise between rounds of reweighting
-_MEDIAN_OF_NORM = 1.1774
-_FEWEST_CORNERS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Solution:
-    """A solved network.
+class Network:
+    """Cameras, board poses, and the views that tie them.
 
     Attributes:
-        network: Adjusted; the first camera's pose is its gauge.
-        sightings: What went in, with only the views used.
-        lenses: What each camera's own views said.
-        uses: How the adjustment took each camera's lens.
-        views_dropped: Views that disagreed with all others, by camera (C,).
-        asynchrony: Square root of the views' disagreement over what corner noise explains, before
-            any time offset.
-        timed: Where the cameras do not share a shutter: the same with a continuous motion of the
-            board and an offset of each camera's stamps. `network` then holds a board pose for
-            every view.
-        step: A camera that was knocked, or its lens turned, within the recording.
+        cameras: C cameras; their lab frame is the one of the board poses.
+        bases: For each camera (P, n): which combinations of its intrinsics are free.
+        rotations, translations: (B, 3, 3) and (B, 3) m, lab_from_board of each pose.
+        views: One of each camera.
+        corners_m: (K, 3) m in the board frame.
+        sigma_px: (C,) noise of a corner of weight 1, per axis.
+        jitter: (2,) rad and m: standard deviation, per axis, of the board's displacement in a view
+            about its centre.
+        fixed_camera: The camera whose pose is the gauge, or None.
+        fixed_board: The board pose that is the gauge where no camera is.
+        still: Board poses that did not move, so that jitter does not concern them.
     """
 
-    network: Network
-    sightings: Sightings
-    lenses: tuple[Lens, ...]
-    uses: tuple[LensUse, ...]
-    views_dropped: FloatArray
-    asynchrony: float
-    timed: TimedNetwork | None = None
-    step: Step | None = None
+    cameras: tuple[Camera, ...]
+    bases: tuple[FloatArray, ...]
+    rotations: FloatArray
+    translations: FloatArray = field(metadata={"unit": "m"})
+    views: tuple[Views, ...]
+    corners_m: FloatArray = field(metadata={"unit": "m"})
+    sigma_px: FloatArray = field(metadata={"unit": "px"})
+    jitter: tuple[float, float] = (0.0, 0.0)
+    fixed_camera: int | None = 0
+    fixed_board: int | None = None
+    still: frozenset[int] = frozenset()
 
-    @property
-    def held(self) -> dict[int, tuple[FloatArray, FloatArray]]:
-        """The lenses that were held, as `bundle.covariance` takes them."""
-        return {
-            c: held_covariance(lens)
-            for c, (lens, use) in enumerate(zip(self.lenses, self.uses, strict=True))
-            if use.use == "held"
-        }
-
-    def covariance(self) -> FloatArray:
-        """Return the joint covariance of all cameras in the order of `Rig.cov`."""
-        if self.timed is None:
-            return covariance(self.network, self.held)
-        timed = self.timed
-        network = with_lenses(timed.network, self.held)
-        free = timed_covariance(timed, self.held)
-        keep = np.concatenate(
-            [
-                np.arange(piece.start, piece.stop - int(own))
-                for piece, own in zip(
-                    timed_slices(replace(timed, network=network)), timed.own_times, strict=True
-                )
-            ]
-        )
-        spread = to_rig_parameters(network)
-        cov = spread @ free[np.ix_(keep, keep)] @ spread.T
-        return 0.5 * (cov + cov.T)
-
-    def offsets(self) -> tuple[FloatArray, FloatArray]:
-        """Return each camera's time offset (C,) s and its sigma; NaN where not solved for."""
-        if self.timed is None:
-            unknown = np.full(len(self.network.cameras), np.nan)
-            return unknown, unknown
-        places = [piece.stop - 1 for piece in self._timed_slices(self.timed)]
-        return self.timed.offsets, self._sigmas(places, self.timed.free_offset)
-
-    def readouts(self) -> tuple[FloatArray, FloatArray]:
-        """Return each camera's row read-out time (C,) s and its sigma; NaN where not solved for."""
-        if self.timed is None or not self.timed.free_readout.any():
-            unknown = np.full(len(self.network.cameras), np.nan)
-            return unknown, unknown
-        timed = self.timed
-        places = [
-            piece.stop - int(own)
-            for piece, own in zip(self._timed_slices(timed), timed.own_times, strict=True)
+    def free_slices(self) -> tuple[slice, ...]:
+        """Return where each camera's free parameters (pose, then lens) stand."""
+        sizes = [
+            (0 if c == self.fixed_camera else 6) + basis.shape[1]
+            for c, basis in enumerate(self.bases)
         ]
-        known = np.where(timed.free_readout, timed.readouts, np.nan)
-        return known, self._sigmas(places, timed.free_readout)
-
-    def _timed_slices(self, timed: TimedNetwork) -> tuple[slice, ...]:
-        return timed_slices(replace(timed, network=with_lenses(timed.network, self.held)))
-
-    def _sigmas(self, places: Sequence[int], free: NDArray[np.bool_]) -> FloatArray:
-        if self.timed is None:
-            return np.full(len(free), np.nan)
-        variance = np.diag(timed_covariance(self.timed, self.held))
-        return np.array(
-            [np.sqrt(variance[p]) if f else 0.0 for p, f in zip(places, free, strict=True)]
-        )
-
-    def in_frame_of(self, pose: int) -> Solution:
-        """Return the solution in the frame of a still board pose, which becomes its gauge."""
-        if self.timed is None:
-            return replace(self, network=_in_frame(self.network, pose))
-        network = self.timed.network
-        new_from_old = Pose(network.rotations[pose], network.translations[pose]).inverse()
-        motion = self.timed.motion.transformed(new_from_old)
-        timed = replace(self.timed, network=_in_frame(network, pose), motion=motion)
-        return replace(self, timed=timed, network=as_seen(timed))
+        ends = np.cumsum(sizes)
+        return tuple(slice(int(e) - n, int(e)) for e, n in zip(ends, sizes, strict=True))
 
 
-_NOT_TOGETHER = 2.0  # asynchrony beyond which the cameras' times are looked into
-# When frames of the same number were taken: looked into where the views disagree (auto), by one
-# trigger (common), at each camera's own times (own), those being of the middle row of a shutter
-# that takes the rows one after the other (rolling).
-Shutter = Literal["auto", "common", "own", "rolling"]
+def with_lenses(network: Network, held: Mapping[int, tuple[FloatArray, FloatArray]]) -> Network:
+    """Return the network with the combinations of held lenses as parameters."""
+    bases = tuple(held[c][0] if c in held else b for c, b in enumerate(network.bases))
+    return replace(network, bases=bases)
 
 
-def solve(
-    sightings: Sightings,
-    sizes_px: Mapping[str, tuple[int, int]],
-    board: Board,
-    models: Mapping[str, str] | None = None,
-    still: frozenset[int] = frozenset(),
-    like: TimedNetwork | None = None,
-    shutter: Shutter = "auto",
-    corners_m: FloatArray | None = None,
-    steps: bool = True,
-) -> Solution:
-    """Solve lenses, camera poses and board poses together.
-
-    First each camera alone: lens, noise and wrong corners. Then the chain of cameras, a robust
-    adjustment with the lenses held, the views that do not fit taken out, the jitter between the
-    cameras' exposures, and the joint least squares of everything.
-
-    Args:
-        sightings: Of all cameras.
-        sizes_px: (width, height) of each camera's images.
-        board: The board.
-        still: Board poses in which the board did not move.
-        models: Lens model of each camera; None chooses by held-out error, and where the cameras'
-            views disagree by what a larger one has and the chosen has not, that one.
-        like: A solution with time offsets whose offsets and variance components are to be taken.
-        shutter: When the frames were taken.
-        corners_m: (K, 3) m where the board's corners really are; None stands for its plan.
-        steps: Whether to look for a camera that was knocked within the recording.
+def moved_by(network: Network, cameras: FloatArray, boards: FloatArray) -> Network:
+    """Return the network after a step of its free camera parameters and board poses (B, 6).
 
     Raises:
-        LabError: When a camera's lens or its place cannot be determined.
+        ValueError: Where the step leaves what a camera can be.
     """
-    corners_m = board.corners_m() if corners_m is None else corners_m
-    lenses = _each_lens(sightings, sizes_px, corners_m, models or {})
-    limits = thresholds()["lens"]
-    uses = tuple(lens_use(lens, corners_m, **limits) for lens in lenses)
-    sightings = _believed(sightings, lenses)
-    cameras = [lens.camera for lens in lenses]
-    poses = [(lens.rotations, lens.translations) for lens in lenses]
-    chain = camera_chain(sightings.names, sightings, poses, corners_m.mean(0))
-    cameras = [
-        replace(camera, cam_from_lab=pose) for camera, pose in zip(cameras, chain, strict=True)
-    ]
-    rotations, translations = shared_board_poses(cameras, sightings, poses, corners_m)
-    network = Network(
-        tuple(cameras),
-        tuple(np.zeros((9, 0)) for _ in cameras),
-        rotations,
-        translations,
-        sightings.views,
-        corners_m,
-        np.array([lens.sigma_px for lens in lenses]),
-        still=still,
-    )
-    network = _in_front(network)
-    network = _robust(network)
-    network = replace(network, bases=tuple(map(_lens_basis, lenses, uses)))
-    before = np.array([len(v) for v in network.views])
-    for _ in range(3):
-        network = estimate_jitter(network)
-        fitting = _fitting_views(network)
-        if all(f.all() for f in fitting):
-            break
-        network = _without(network, fitting)
-    if models is None:
-        larger = larger_lenses(network, lenses, [use.use == "refined" for use in uses])
-        if larger != lenses:
-            lenses = larger
-            bases = tuple(map(_lens_basis, lenses, uses))
-            network = estimate_jitter(replace(network, bases=bases, jitter=(0.0, 0.0)))
-    dropped = before - np.array([len(v) for v in network.views])
-    total, freedom = chi_squared(replace(network, jitter=(0.0, 0.0)))
-    asynchrony = float(np.sqrt(total / freedom)) if freedom > 0 else float("nan")
-    used = replace(sightings, views=network.views)
-    step = find_step(network) if steps and like is None else None
-    solution = Solution(network, used, lenses, uses, dropped, asynchrony, step=step)
-    together = asynchrony <= _NOT_TOGETHER or (step is not None and step.explains)
-    if shutter in ("own", "rolling") or (shutter == "auto" and not together) or like is not None:
-        timed = continuous(network, sightings.t, shutter == "rolling")
-        if timed is not None:
-            timed = solve_offsets(timed) if like is None else adjust_as(timed, like)
-            return replace(solution, network=as_seen(timed), timed=timed)
-    return solution
+    moved = moved_where_possible(network, cameras, boards)
+    if moved is None:
+        raise ValueError("moved_by: a focal length would not be positive")
+    return moved
 
 
-def _each_lens(
-    sightings: Sightings,
-    sizes_px: Mapping[str, tuple[int, int]],
-    corners_m: FloatArray,
-    models: Mapping[str, str],
-) -> tuple[Lens, ...]:
-    """Calibrate every camera by itself, on all cores; each is the same on any number of them."""
-
-    def calibrate(c: int, _: int) -> Lens:
-        name = sightings.names[c]
-        return calibrate_lens(name, sizes_px[name], sightings.views[c], corners_m, models.get(name))
-
-    return tuple(over_cores(calibrate, len(sightings.names), chunk=1))
-
-
-def as_seen(timed: TimedNetwork) -> Network:
-    """Return a network with a board pose for every view, where the motion has it at its time.
-
-    It serves to look at residuals. Poses of their own keep their numbers.
-    """
-    network = timed.network
-    centre_m = network.corners_m.mean(0)
-    rotations, translations = [network.rotations], [network.translations]
-    views, count = [], len(network.rotations)
-    for c, own in enumerate(network.views):
-        moving = is_timed(network, c)
-        turn, centre, velocity = board_at(timed, c)
-        origin = centre - turn @ centre_m
-        rotations.append(turn[moving])
-        translations.append(origin[moving])
-        if timed.readouts[c] != 0:
-            camera = network.cameras[c]
-            points = network.corners_m @ np.swapaxes(turn, 1, 2) + origin[:, None]
-            points = camera.cam_from_lab.transform(points)
-            late = velocity @ adjoint(camera).T
-            own = at_the_middle_row(camera, points, late, float(timed.readouts[c]), own)
-        pose = own.pose.copy()
-        pose[moving] = count + np.arange(int(moving.sum()))
-        count += int(moving.sum())
-        views.append(replace(own, pose=pose))
+def moved_where_possible(
+    network: Network, cameras: FloatArray, boards: FloatArray
+) -> Network | None:
+    """Return the network after a step; None where it leaves what a camera can be."""
+    moved = []
+    for c, camera in enumerate(network.cameras):
+        step = cameras[network.free_slices()[c]]
+        pose = np.zeros(6) if c == network.fixed_camera else step[:6]
+        lens = network.bases[c] @ step[len(step) - network.bases[c].shape[1] :]
+        if (camera.intrinsics[:2] + lens[:2] <= 0).any() or not np.isfinite(step).all():
+            return None
+        moved.append(camera.perturbed(np.concatenate([pose, lens])))
+    turn = Rotation.from_rotvec(boards[:, :3]).as_matrix()
     return replace(
         network,
-        views=tuple(views),
-        rotations=np.concatenate(rotations),
-        translations=np.concatenate(translations),
+        cameras=tuple(moved),
+        rotations=turn @ network.rotations,
+        translations=np.einsum("bij,bj->bi", turn, network.translations) + boards[:, 3:],
     )
 
 
-def _in_frame(network: Network, pose: int) -> Network:
-    old_from_new = Pose(network.rotations[pose], network.translations[pose])
-    new_from_old = old_from_new.inverse()
-    return replace(
-        network,
-        cameras=tuple(
-            replace(c, cam_from_lab=c.cam_from_lab @ old_from_new) for c in network.cameras
-        ),
-        rotations=new_from_old.rotation @ network.rotations,
-        translations=network.translations @ new_from_old.rotation.T + new_from_old.translation,
-        fixed_camera=None,
-        fixed_board=pose,
-    )
-
-
-def _lens_basis(lens: Lens, use: LensUse) -> FloatArray:
-    if use.use == "held":
-        return np.zeros((len(lens.camera.intrinsics), 0))
-    return basis(SMALLEST if use.use == "smallest" else lens.model)
-
-
-def _believed(sightings: Sightings, lenses: tuple[Lens, ...]) -> Sightings:
-    """Keep the corners that the lens calibration believed."""
-    views = []
-    for given, lens in zip(sightings.views, lenses, strict=True):
-        views.append(replace(lens.views, pose=given.pose[lens.kept]))
-    return replace(sightings, views=tuple(views))
-
-
-def _lengths(network: Network, camera: int) -> FloatArray:
-    """Return residuals (V, K) in standard deviations of the corner noise; NaN where not in use."""
-    views = network.views[camera]
-    length = np.linalg.norm(residuals_px(network, camera), axis=-1)
-    length = length * np.sqrt(views.weight) / network.sigma_px[camera]
-    return np.where(views.weight > 0, length, np.nan)
-
-
-def _in_front(network: Network) -> Network:
-    """Drop the views whose board lies behind their camera at the start: they cannot be right."""
-    fitting = []
-    for c, views in enumerate(network.views):
-        length = _lengths(network, c)
-        fitting.append(np.isfinite(np.where(views.weight > 0, length, 0.0)).all(1))
-    return _without(network, fitting)
-
-
-def _robust(network: Network) -> Network:
-    """Adjust with a Cauchy loss over corners, one scale for all cameras, the lenses held."""
-    given, previous = network.sigma_px, np.inf
-    for _ in range(_ROBUST_ROUNDS):
-        lengths = [_lengths(network, c) for c in range(len(network.views))]
-        everything = np.concatenate([length.ravel() for length in lengths])
-        scale = max(float(np.nanmedian(everything)) / _MEDIAN_OF_NORM, 1.0)
-        if abs(scale / previous - 1) < _SAME_SCALE:
-            break
-        wider = replace(network, sigma_px=given * scale)
-        network = replace(adjust(wider, _COARSELY, cauchy=_DOUBT), sigma_px=given)
-        previous = scale
-    return network
-
-
-def _fitting_views(network: Network) -> list[np.ndarray]:
-    """Say which views agree with the network within corner noise and jitter, by camera."""
-    jitter = np.diag(np.repeat([network.jitter[0] ** 2, network.jitter[1] ** 2], 3))
-    limit = float(chi2.isf(_VIEW_CHANCE, 6))
-    result = []
-    for c, one in enumerate(disagreements(network)):
-        still = np.isin(network.views[c].pose, list(network.still))
-        total = one.cov + np.where(still[:, None, None], 0.0, jitter)
-        away = np.linalg.solve(total, one.displacement[..., None])[..., 0]
-        # A still board is judged by the gate: it defines the lab frame and is never dropped here.
-        result.append(((one.displacement * away).sum(1) < limit) | still)
-    return result
-
-
-def _without(network: Network, keep: list[np.ndarray]) -> Network:
-    """Drop views; a board pose that no camera sees any more stays where it is."""
-    views = [v.only(k) for v, k in zip(network.views, keep, strict=True)]
-    if any(len(v) == 0 for v in views):
-        alone = [c.name for c, v in zip(network.cameras, views, strict=True) if not len(v)]
-        raise LabError(
-            f"no view of {', '.join(alone)} agrees with the other cameras",
-            where="calibration",
-            remedy="Are its frames from the same moments, and is its video the right one?",
-        )
-    return replace(network, views=tuple(views))
+def to_rig_parameters(network: Network) -> FloatArray:
+    """Return (full, free): from the free parameters to those of `Rig.cov`."""
+    slices = network.free_slices()
+    sizes = [6 + len(camera.intrinsics) for camera in network.cameras]
+    spread = np.zeros((sum(sizes), slices[-1].stop))
+    row = 0
+    for c, (piece, size) in enumerate(zip(slices, sizes, strict=True)):
+        lens_start = piece.start
+        if c != network.fixed_camera:
+            spread[row : row + 6, piece.start : piece.start + 6] = np.eye(6)
+            lens_start += 6
+        spread[row + 6 : row + size, lens_start : piece.stop] = network.bases[c]
+        row += size
+    return spread

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from calibration.bundle import Network
-from calibration.continuous import Strengths, TimedNetwork, adjust_timed, is_timed
+from calibration.continuous import adjust_timed
 from calibration.motion import through
+from calibration.network import Network
 from calibration.start import board_poses
 from calibration.synchrony import disagreements
+from calibration.timed_network import Strengths, TimedNetwork, is_timed
 from lab.checks import FloatArray
 
 _KNOTS = (0.04, 0.1)  # s, the least and the most between knots

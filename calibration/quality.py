@@ -9,8 +9,6 @@ import numpy as np
 
 from calibration.board import Board
 from calibration.board_shape import BoardShape, board_shape
-from calibration.bundle import residuals_px
-from calibration.continuous import TimedNetwork
 from calibration.free_points import rigid_residuals, triangulate
 from calibration.gate import (
     camera_reasons,
@@ -23,10 +21,13 @@ from calibration.gate import (
 )
 from calibration.known_length import ScaleCheck
 from calibration.lens_gate import covered, lens_words
-from calibration.network import Shutter, Solution, solve
+from calibration.normals import residuals_px
 from calibration.readout import row_shares
+from calibration.solution import Solution
+from calibration.solve import Shutter, solve
 from calibration.starts import Starts
 from calibration.thresholds import thresholds
+from calibration.timed_network import TimedNetwork
 from calibration.views import Sightings
 from lab.checks import FloatArray
 from lab.rig import RigQuality

@@ -22,9 +22,10 @@ from calibration.known_length import (
     scale_of_board,
 )
 from calibration.lens import FEWEST_VIEWS, calibrate_lens
-from calibration.network import Shutter, Solution, solve
 from calibration.pelvis import with_pelvis
 from calibration.quality import HeldOut, assess, at_one_instant, hold_out, judge
+from calibration.solution import Solution
+from calibration.solve import Shutter, solve
 from calibration.starts import try_starts
 from calibration.thresholds import thresholds
 from calibration.views import Sightings, Views, group_views
@@ -80,7 +81,7 @@ def calibrate(
         lengths: Distances between corners of the board, measured with a rule.
         second: A second board, its square measured apart, and what the cameras saw of it.
         tolerance: s, as in `views.group_views`.
-        shutter: As in `network.solve`.
+        shutter: As in `solve.solve`.
         progress: Called as (steps done, steps in all, what).
         on_views: Called with what each camera saw of the board and what the fit left over.
 

@@ -13,10 +13,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from calibration.bundle import ROUGHLY, Network, adjust, normal_equations
-from calibration.continuous import TimedNetwork, adjust_timed, system
-from calibration.network import Solution
+from calibration.bundle import ROUGHLY, adjust
+from calibration.continuous import adjust_timed
+from calibration.network import Network
+from calibration.normals import normal_equations
+from calibration.solution import Solution
 from calibration.start import board_poses, shared_board_poses
+from calibration.timed_network import TimedNetwork
+from calibration.timed_system import system
 from calibration.views import Sightings
 from lab.camera import Camera
 from lab.checks import FloatArray

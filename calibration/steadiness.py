@@ -15,15 +15,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.stats import chi2
 
-from calibration.bundle import (
-    ROUGHLY,
-    Network,
-    adjoint,
-    adjust,
-    board_equations,
-    marginalised,
-    view_normals,
-)
+from calibration.bundle import ROUGHLY, adjust
+from calibration.covariances import board_equations
+from calibration.network import Network
+from calibration.normals import adjoint, marginalised, view_normals
 from calibration.synchrony import chi_squared
 from lab.checks import FloatArray
 from lab.cores import over_cores

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.bundle import ROUGHLY, Network, adjust, relative_covariances, view_normals
+from calibration.bundle import ROUGHLY, adjust
 from calibration.compiled import displacements
+from calibration.covariances import relative_covariances
+from calibration.network import Network
+from calibration.normals import view_normals
 from lab.checks import FloatArray
 from lab.cores import over_cores
 

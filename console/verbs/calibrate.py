@@ -13,8 +13,8 @@ from calibration.board import Board
 from calibration.detect import cameras_of, detect_videos, video_size
 from calibration.detect_cache import cache_folder
 from calibration.known_length import KnownLength
-from calibration.network import Shutter
 from calibration.rig_calibration import calibrate as solve
+from calibration.solve import Shutter
 from console.floor import find_floor
 from console.progress import counts
 from console.results import rig_result

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from calibration.board import Board
-from calibration.bundle import Network
+from calibration.network import Network
 from calibration.views import Sightings, Views
 from lab.camera import Camera
 from lab.pose import Pose

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from calibration.adjustment import NotDeterminedError, inverse
-from calibration.bundle import adjust, board_equations, covariance, normal_equations
+from calibration.bundle import adjust
+from calibration.covariances import board_equations, covariance
 from calibration.lens import basis
+from calibration.normals import normal_equations
 from calibration.synchrony import disagreements
 from lab import cores
 from lab.errors import LabError

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from calibration.advice import Advice, advise, film_next
-from calibration.bundle import covariance
+from calibration.covariances import covariance
 from calibration.evidence import board_views
 from calibration.lens import basis
-from calibration.network import Solution
+from calibration.solution import Solution
 from lab.board_views import CameraViews
 from lab.rig import Rig, RigQuality
 from tests.calibration.synthetic import board_poses, ring, scene

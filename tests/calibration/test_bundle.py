@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from calibration import bundle
-from calibration.bundle import adjust, covariance, normal_equations, residuals_px, view_normals
+from calibration.bundle import adjust
+from calibration.covariances import covariance
 from calibration.lens import LENSES, basis
-from calibration.network import solve
+from calibration.network import moved_by
+from calibration.normals import normal_equations, residuals_px, view_normals
+from calibration.solve import solve
 from calibration.start import homographies
 from lab.errors import LabError
 from tests.calibration.synthetic import BOARD, board_poses, largest_difference, ring, scene
@@ -29,7 +32,7 @@ def gradient_of(network):
 
 def moved(network, step):
     size = network.free_slices()[-1].stop
-    return bundle._moved(network, step[:size], step[size:].reshape(-1, 6))
+    return moved_by(network, step[:size], step[size:].reshape(-1, 6))
 
 
 def test_the_gradient_is_the_slope_of_the_cost():
@@ -69,7 +72,7 @@ def test_compiled_products_are_those_of_the_camera():
 def test_compiled_and_plain_adjustment_end_alike(lens, monkeypatch):
     network = small_network(lens=lens)
     fast = adjust(network)
-    monkeypatch.setattr(bundle, "_columns", lambda network: None)
+    monkeypatch.setattr(bundle, "laid_out", lambda *task: None)
     slow = adjust(network)
     spread = np.sqrt(np.diag(covariance(fast)))
     row = 0

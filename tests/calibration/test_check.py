@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration.bundle import covariance
 from calibration.check import check_views
+from calibration.covariances import covariance
 from calibration.lens import basis
 from lab.errors import LabError
 from lab.rig import Rig, RigQuality

@@ -9,15 +9,16 @@ import pytest
 
 from calibration.board import Board
 from calibration.board_shape import board_shape, deformations
-from calibration.bundle import adjust, covariance
+from calibration.bundle import adjust
+from calibration.covariances import covariance
 from calibration.floor import still_view
 from calibration.floor_misfit import floor_misfit
 from calibration.gate import notes_of, scale_reasons, shape_reasons, start_reasons, step_reasons
 from calibration.known_length import KnownLength, scale_of
 from calibration.lens import basis
 from calibration.lens_gate import lens_words
-from calibration.network import solve
 from calibration.rig_calibration import calibrate
+from calibration.solve import solve
 from calibration.starts import Starts, try_starts
 from calibration.thresholds import thresholds
 from calibration.views import group_views

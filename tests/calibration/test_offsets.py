@@ -5,11 +5,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from calibration import continuous as timed_model
-from calibration.continuous import Strengths, system
 from calibration.motion import at_instants, bending, through
-from calibration.network import solve
 from calibration.offsets import continuous
 from calibration.rig_calibration import calibrate
+from calibration.solve import solve
+from calibration.timed_network import Strengths
+from calibration.timed_system import system
 from calibration.views import group_views
 from lab.points import Keypoints2D
 from lab.pose import Pose

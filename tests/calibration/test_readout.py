@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from calibration import continuous as timed_model
-from calibration.bundle import view_normals
-from calibration.continuous import Strengths, system
 from calibration.gate import notes_of
-from calibration.network import solve
+from calibration.normals import view_normals
 from calibration.offsets import continuous
+from calibration.solve import solve
+from calibration.timed_network import Strengths
+from calibration.timed_system import system
 from calibration.views import group_views
 from lab.points import Keypoints2D
 from tests.calibration.synthetic import BOARD, SIZE, ring

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.bundle import covariance
+from calibration.covariances import covariance
 from calibration.free_points import triangulate
 from calibration.gate import pelvis_reasons
 from calibration.lens import basis

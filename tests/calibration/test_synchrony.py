@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration.bundle import adjust, normal_equations, view_normals
+from calibration.bundle import adjust
 from calibration.lens import basis
-from calibration.network import solve
+from calibration.normals import normal_equations, view_normals
+from calibration.solve import solve
 from calibration.synchrony import chi_squared, estimate_jitter
 from lab.pose import Pose
 from tests.calibration.synthetic import BOARD, LENS, board_poses, looking_at, ring, scene
