@@ -2,15 +2,14 @@
 
 Claim: cameras with random phases cost next to nothing. The mark is a common shutter that exposes
 at the common times of the four clocks: where frames lie about a strike is chance, and the same for
-both. A person runs over ground at 4 m/s (the
-foot swings at about 8 m/s and stops within a few milliseconds); 1 px of noise. Three ways to
-points: a common shutter (the mark), straight lines between the frames of unequal clocks, and every
-detection at its own time. All go through the same smoother and are judged every 2 ms against the
-unsmoothed truth, all over and within 25 ms of a strike. "paths" are the continuous paths
-themselves, of all three kinds of keypoints through the same fit. Straight lines average the noise
-of two frames, which makes them look better where noise is most of the error, and shares noise
-between neighbouring frames, which no covariance of single frames tells. Clock errors: one constant
-error a camera, drawn anew for every run.
+both. A person runs over ground at 4 m/s (the foot swings at about 8 m/s and stops within a few
+milliseconds); 1 px of noise. Three ways to points: a common shutter (the mark), straight lines
+between the frames of unequal clocks, and every detection at its own time. All go through the same
+smoother and are judged every 2 ms against the unsmoothed truth, all over and within 25 ms of a
+strike. "paths" are the continuous paths themselves, of all three kinds of keypoints through the
+same fit. Straight lines average the noise of two frames, which makes them look better where noise
+is most of the error, and shares noise between neighbouring frames, which no covariance of single
+frames tells. Clock errors: one constant error a camera, drawn anew for every run.
 
 Run: python benchmarks/reconstruct_clocks.py [--seeds 20] [--noise 1.0]
 """
