@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +14,9 @@ from msgspec import Meta
 from zeroconf import ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
 
 from capture.wire import is_name
+from lab.atomic import write_atomically
 from lab.errors import FileError, LabError
-from lab.toml_file import read_toml
+from lab.toml_file import read_toml, toml_bytes
 
 _SERVICE = "_gaitlab._tcp.local."
 
@@ -43,6 +44,16 @@ def read_nodes(path: Path) -> dict[str, NodePlace]:
     if wrong:
         raise FileError(f'"{wrong[0]}" cannot name a node', where=str(path))
     return found
+
+
+def write_nodes(path: Path, nodes: Mapping[str, NodePlace]) -> None:
+    """Write a list of nodes, by name.
+
+    Raises:
+        FileError: When it cannot be written.
+    """
+    note = "The camera computers; written by gaitlab."
+    write_atomically(path, toml_bytes({"nodes": dict(sorted(nodes.items()))}, note))
 
 
 @contextmanager

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import msgspec
 
 from capture.discovery import find_nodes
 from capture.door import is_loopback
@@ -16,11 +13,12 @@ from capture.keys import ClientKeys, own_keys, trusted_keys
 from capture.landing import TIMES, Landed, land_take
 from capture.session import Session, Take
 from capture.watch import NodeAddress
-from console.plan import Plan, PlannedTake, table_lines
+from console.plan import Plan, PlannedTake
 from console.provenance import now
 from console.settings import TRIAL_FILE
 from lab.atomic import write_atomically
 from lab.errors import LabError
+from lab.toml_file import toml_bytes
 
 Progress = Callable[[int, int, str], None]
 # Enough exchanges for a fit that carries the first trial: at 25 a second.
@@ -208,30 +206,26 @@ class Capturing:
     def _write_trial(self, planned: PlannedTake, landed: Landed) -> None:
         path = landed.folder / TRIAL_FILE
         rig = self.rig if self.rig.is_absolute() else Path("..") / self.rig
-        lines = [
-            "# Written by gaitlab capture; times.csv and sync.json beside it are part of it.",
-            "",
-            "[trial]",
-            f"patient = {json.dumps(self.plan.patient)}",
-            f"activity = {json.dumps(self.plan.activity)}",
-            f"recorded = {json.dumps(now())}",
-            f"rig = {json.dumps(rig.as_posix())}",
-            f"times = {json.dumps(TIMES)}",
-        ]
+        trial: dict[str, object] = {
+            "patient": self.plan.patient,
+            "activity": self.plan.activity,
+            "recorded": now(),
+            "rig": rig.as_posix(),
+            "times": TIMES,
+        }
         if planned.kind == "trial":
-            if self.plan.treadmill_speed_m_s is not None:
-                lines.append(f"treadmill_speed_m_s = {self.plan.treadmill_speed_m_s}")
+            trial["treadmill_speed_m_s"] = self.plan.treadmill_speed_m_s
             if (self.session.folder / "static" / TRIAL_FILE).is_file():
-                lines.append('static = "../static"')
-        if self.plan.subject:
-            lines += ["", *table_lines("subject", self.plan.subject)]
-        if self.plan.detect is not None:
-            lines += ["", *table_lines("detect", msgspec.to_builtins(self.plan.detect))]
-        if self.plan.tie is not None and planned.kind == "static":
-            lines += ["", *table_lines("tie", msgspec.to_builtins(self.plan.tie))]
-        for camera in landed.cameras:
-            lines += ["", f"[cameras.{camera.camera}]", f'video = "{camera.camera}.mkv"']
-        write_atomically(path, ("\n".join(lines) + "\n").encode())
+                trial["static"] = "../static"
+        content = {
+            "trial": trial,
+            "subject": self.plan.subject,
+            "detect": self.plan.detect,
+            "tie": self.plan.tie if planned.kind == "static" else None,
+            "cameras": {c.camera: {"video": f"{c.camera}.mkv"} for c in landed.cameras},
+        }
+        note = "Written by gaitlab capture; times.csv and sync.json beside it are part of it."
+        write_atomically(path, toml_bytes(content, note))
 
 
 def _ended_now(take: Take, now_ns: int) -> Take:

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from capture.control import Describe, Description
-from capture.discovery import read_nodes
+from capture.discovery import NodePlace, read_nodes, write_nodes
 from capture.link import NodeLink
 from console.demo_films import (
     BOARD_TOML,
@@ -137,7 +137,7 @@ class DemoCell:
         self._preparing = Preparing(_STARTING)
         self.play(NOBODY)
         epoch_ns = time.monotonic_ns()
-        lines = ["# Written by the demo anew at each start."]
+        places: dict[str, NodePlace] = {}
         for number, ppm in enumerate(_PPM):
             mine = self.room.names[number :: len(_PPM)]
             if mine:
@@ -152,8 +152,8 @@ class DemoCell:
                     where=str(self._folder / f"node{number + 1}.log"),
                     remedy="Read this log; then start the demo again.",
                 )
-            lines += [f"[nodes.node{number + 1}]", 'host = "127.0.0.1"', f"port = {words[1]}"]
-        write_atomically(self.lab / NODES_FILE, ("\n".join(lines) + "\n").encode())
+            places[f"node{number + 1}"] = NodePlace("127.0.0.1", int(words[1]))
+        write_nodes(self.lab / NODES_FILE, places)
         self._preparing = None
 
     def play(self, scene: str) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from capture.discovery import NodePlace, find_nodes, read_nodes
+from capture.discovery import NodePlace, find_nodes, read_nodes, write_nodes
 from capture.node import DEFAULT_PORT
 from console.calibrating import FLOOR, MOVED, RigState, relative_rig, solve_verb
 from console.capture_run import READY, CaptureRun
@@ -38,7 +38,6 @@ from console.lab_folder import (
 from console.lab_watch import LabNow, LabWatch
 from console.plan import PLAN_FILE, Plan, PlannedTake, read_plan, write_plan
 from console.registry import Registry, open_registry
-from lab.atomic import write_atomically
 from lab.errors import LabError
 
 TAKE_S, FLOOR_S, STATIC_S = 120.0, 4.0, 5.0
@@ -151,10 +150,7 @@ class Desk:
         """Write the nodes found beside those known, and follow them."""
         path = self.lab / NODES_FILE
         known = read_nodes(path) if path.is_file() else {}
-        lines = []
-        for name, place in sorted((known | places).items()):
-            lines += [f"[nodes.{name}]", f'host = "{place.host}"', f"port = {place.port}"]
-        write_atomically(path, ("\n".join(lines) + "\n").encode())
+        write_nodes(path, known | places)
         self.open_nodes()
 
     def keep_node(self, name: str, host: str) -> None:

@@ -26,12 +26,11 @@ import numpy as np
 from msgspec import Meta
 
 from analysis.events import TimedEvents
-from console.plan import toml_lines
 from console.settings import RECORD
 from lab.atomic import write_atomically
 from lab.errors import LabError
 from lab.gait import Event
-from lab.toml_file import read_toml
+from lab.toml_file import read_toml, toml_bytes
 
 EVENTS_FILE = "events.toml"
 _WITHIN_S = 0.03
@@ -173,10 +172,9 @@ def apply_edits(
 
 
 def _write(folder: Path, edits: list[EventEdit]) -> None:
-    lines = ["# Events changed by hand; gaitlab process applies them."]
-    for edit in edits:
-        lines += ["", "[[edit]]", *toml_lines(msgspec.to_builtins(edit))]
-    write_atomically(folder / EVENTS_FILE, ("\n".join(lines) + "\n").encode())
+    content = {"edit": [msgspec.to_builtins(e) for e in edits]}
+    note = "Events changed by hand; gaitlab process applies them."
+    write_atomically(folder / EVENTS_FILE, toml_bytes(content, note))
 
 
 def _user() -> str:

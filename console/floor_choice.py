@@ -16,6 +16,7 @@ from console.calibrating import FLOOR
 from console.lab_folder import RIG_FILE
 from lab.atomic import write_atomically
 from lab.errors import LabError
+from lab.toml_file import toml_bytes
 
 LEVEL, INCLINE, PLUMB = "level", "incline", "plumb"
 PLUMB_FILE = "plumb.toml"
@@ -93,7 +94,13 @@ def plumb_verb(folder: Path, board: Path, choice: UpChoice) -> tuple[str, ...]:
         LabError: For a choice that says too little.
     """
     choice.check()
-    write_atomically(folder / PLUMB_FILE, _plumb_text(choice).encode())
+    lines = {
+        camera: {"top": _tenths(top), "bottom": _tenths(bottom)}
+        for camera, (top, bottom) in choice.lines_px.items()
+    }
+    content = {"sigma_px": round(choice.line_sigma_px, 2), "cameras": lines}
+    note = "The hanging line as marked in the console: docs/floor.md."
+    write_atomically(folder / PLUMB_FILE, toml_bytes(content, note))
     words = [
         "rig",
         "floor",
@@ -104,13 +111,5 @@ def plumb_verb(folder: Path, board: Path, choice: UpChoice) -> tuple[str, ...]:
     return (*words, "--plumb", str(folder / PLUMB_FILE), "-o", str(folder / RIG_FILE))
 
 
-def _plumb_text(choice: UpChoice) -> str:
-    lines = ["# The hanging line as marked in the console: docs/floor.md."]
-    lines.append(f"sigma_px = {choice.line_sigma_px:.2f}")
-    for camera, (top, bottom) in choice.lines_px.items():
-        lines += [
-            f"[cameras.{camera}]",
-            f"top = [{top[0]:.1f}, {top[1]:.1f}]",
-            f"bottom = [{bottom[0]:.1f}, {bottom[1]:.1f}]",
-        ]
-    return "\n".join(lines) + "\n"
+def _tenths(point: Point) -> list[float]:
+    return [round(v, 1) for v in point]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,7 +11,7 @@ from msgspec import Meta
 from console.settings import DetectTable, TieTable
 from lab.atomic import make_folder, write_atomically
 from lab.errors import LabError
-from lab.toml_file import read_toml
+from lab.toml_file import read_toml, toml_bytes
 
 PLAN_FILE = "session.toml"
 KINDS = ("calibrate", "floor", "static", "trial")
@@ -90,40 +88,6 @@ def write_plan(plan: Plan, folder: Path) -> Path:
     Raises:
         FileError: When it cannot be written.
     """
-    content = msgspec.to_builtins(plan)
-    tables = {k: content.pop(k) for k in ("nodes", "detect", "tie", "subject")}
-    takes = content.pop("take")
-    lines = ["# What this session records; written by gaitlab.", *toml_lines(content)]
-    for name, table in tables.items():
-        if table:
-            lines += ["", *table_lines(name, table)]
-    for take in takes:
-        lines += ["", "[[take]]", *toml_lines(take)]
     path = make_folder(folder, "Write the session where this computer may write.") / PLAN_FILE
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
+    write_atomically(path, toml_bytes(plan, "What this session records; written by gaitlab."))
     return path
-
-
-def table_lines(name: str, table: Mapping[str, Any]) -> list[str]:
-    """Return a table and the tables within it as lines of TOML."""
-    plain = {k: v for k, v in table.items() if not _is_tables(v)}
-    lines = [f"[{name}]", *toml_lines(plain)]
-    for key, value in table.items():
-        if _is_tables(value):
-            for row in value:
-                lines += ["", f"[[{name}.{key}]]", *toml_lines(row)]
-    return lines
-
-
-def toml_lines(values: Mapping[str, Any]) -> list[str]:
-    """Return values as lines of TOML; what is None or an empty list is left out."""
-    return [f"{k} = {_toml_value(v)}" for k, v in values.items() if v not in (None, [], ())]
-
-
-def _toml_value(value: Any) -> str:
-    """Return a value as JSON writes it, without what TOML cannot read: surrogates and DEL."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _is_tables(value: Any) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], Mapping)

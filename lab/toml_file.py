@@ -1,11 +1,12 @@
-"""Reading a TOML file into a struct that says what may stand in it."""
+"""TOML files: read into a struct that says what may stand in them, and written."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
+import tomli_w
 
 from lab.errors import FileError
 
@@ -35,3 +36,28 @@ def read_toml(path: Path, kind: type[T], what: str, remedy: str) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         why = str(error).replace("`", "")
         raise FileError(f"is not {what} ({why})", where=str(path), remedy=remedy) from error
+
+
+def toml_bytes(content: object, note: str) -> bytes:
+    """Return what stands in a TOML file.
+
+    Args:
+        content: A msgspec struct or a mapping; what is None or empty in it is left out.
+        note: A line or more above it, for whoever opens the file.
+    """
+    head = "".join(f"# {line}\n" for line in note.splitlines())
+    return (head + "\n" + tomli_w.dumps(_stated(msgspec.to_builtins(content)))).encode()
+
+
+def _stated(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a table without what TOML has no word for: nothing, and empty tables and lists."""
+    stated = {key: _without_nothing(value) for key, value in table.items()}
+    return {key: value for key, value in stated.items() if value not in (None, {}, [])}
+
+
+def _without_nothing(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _stated(cast("dict[str, Any]", value))
+    if isinstance(value, list | tuple):
+        return [_without_nothing(row) for row in cast("list[Any]", value)]
+    return value

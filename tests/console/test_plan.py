@@ -2,6 +2,7 @@
 
 import pytest
 
+from capture.discovery import NodePlace, read_nodes, write_nodes
 from console.desk import Desk
 from console.event_edits import add_edit, read_edits
 from console.lab_folder import read_lab
@@ -67,3 +68,9 @@ def test_what_an_operator_writes_is_read_as_it_was_written(tmp_path):
     written = add_edit(tmp_path, event, reason, 1.27)
     assert read_edits(tmp_path) == written
     assert written[0].reason == reason
+
+
+def test_nodes_are_read_as_they_were_written(tmp_path):
+    places = {"right": NodePlace("192.168.7.3", 5870), "left": NodePlace("127.0.0.1", 40001)}
+    write_nodes(tmp_path / "nodes.toml", places)
+    assert read_nodes(tmp_path / "nodes.toml") == places
