@@ -17,10 +17,14 @@ IntArray = NDArray[np.int64]
 
 _STRETCHES = 24
 _MIN_PER_STRETCH = 8
-_ROUNDS = 12
-_HUBER = 1.5
-_MAD_TO_SIGMA = 1.4826
-_UNSEEN_DRIFT = 50e-6  # of a camera's crystal against its computer's, where frames are too few
+_ROUNDS = 6
+# Of a camera's crystal against its computer's: standard deviation; the share of clocks that are
+# not as crystals are, and what those may do.
+_CRYSTAL_DRIFT = 50e-6
+_ODD_SHARE = 1e-6
+_WIDEST_DRIFT = 3e-3
+_SLOPES = 401
+_NEGLIGIBLE = 20.0  # in the logarithm of the posterior
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,10 +88,14 @@ def fit_device(device_ns: IntArray, host_ns: IntArray) -> DeviceFit:
 
 
 def _envelope(t: FloatArray, late: FloatArray) -> tuple[FloatArray, float]:
-    """Fit a line to the quickest arrival of every stretch, those that were all late downweighted.
+    """Fit the line that the quickest arrival of every stretch lies on or above.
+
+    What a stretch's quickest arrival is late by is taken as exponential, and the two crystals to
+    differ as crystals do. The posterior over all slopes then weighs what the arrivals say against
+    what can be: in a short recording on a computer that grows busy, they seem to drift.
 
     Returns:
-        The line (2,), and the standard uncertainty of its height.
+        The line (2,), and the standard uncertainty of its height, the worst over the recording.
     """
     stretches = max(1, min(_STRETCHES, len(t) // _MIN_PER_STRETCH))
     quickest = [
@@ -96,18 +104,48 @@ def _envelope(t: FloatArray, late: FloatArray) -> tuple[FloatArray, float]:
     x, y = t[quickest], late[quickest]
     if len(x) < 3:
         return np.array([float(y.min()), 0.0]), _few(t, late)
-    design = np.column_stack([np.ones_like(x), x])
-    line = _theil_sen(x, y)
-    spread = 0.0
+    middle, n = float(x.mean()), len(x)
+    x, ends = x - middle, np.array([t[0], t[-1]]) - middle
+    about = y - np.polyval(np.polyfit(x, y, 1), x)
+    mean_late = _mean_late(about - about.min())
     for _ in range(_ROUNDS):
-        residuals = y - design @ line
-        spread = max(
-            _MAD_TO_SIGMA * float(np.median(np.abs(residuals - np.median(residuals)))), 1e-9
-        )
-        # One-sided: a stretch that was late throughout tells little, one that was early is kept.
-        root = np.sqrt(np.minimum(1.0, _HUBER * spread / np.maximum(np.abs(residuals), 1e-12)))
-        line = np.asarray(np.linalg.lstsq(design * root[:, None], y * root)[0], np.float64)
-    return line, 2 * spread / np.sqrt(len(x))
+        slopes, heights, weights = _posterior(x, y, mean_late)
+        mean_late = _mean_late(y - weights @ heights - weights @ slopes * x + mean_late / n)
+    slopes, heights, weights = _posterior(x, y, mean_late)
+    slope = float(weights @ slopes)
+    # Under the highest line of a slope, the true one lies an exponential step lower.
+    height = float(weights @ heights) - mean_late / n
+    at_ends = heights[:, None] + slopes[:, None] * ends
+    scatter = weights @ (at_ends - weights @ at_ends) ** 2
+    sigma = float(np.sqrt(scatter.max() + (mean_late / n) ** 2))
+    return np.array([height - slope * middle, slope]), sigma
+
+
+def _posterior(
+    x: FloatArray, y: FloatArray, mean_late: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return slopes (K,), the highest line of each below all arrivals (K,), and weights (K,).
+
+    The abscissae sum to 0, so that the likelihood of a slope depends on that height alone.
+    """
+    low, high = -_WIDEST_DRIFT, _WIDEST_DRIFT
+    while True:
+        slopes = np.linspace(low, high, _SLOPES)
+        heights = (y - slopes[:, None] * x).min(axis=1)
+        crystal = np.exp(-0.5 * (slopes / _CRYSTAL_DRIFT) ** 2) / _CRYSTAL_DRIFT
+        log = len(x) * heights / mean_late + np.log(crystal + _ODD_SHARE / _WIDEST_DRIFT)
+        log -= log.max()
+        likely = np.flatnonzero(log > -_NEGLIGIBLE)
+        closer = slopes[max(likely[0] - 1, 0)], slopes[min(likely[-1] + 1, _SLOPES - 1)]
+        if closer[1] - closer[0] > (high - low) / 2:
+            weights = np.exp(log)
+            return slopes, heights, weights / weights.sum()
+        low, high = closer
+
+
+def _mean_late(late: FloatArray) -> float:
+    """Return the mean lateness, s, by the median: a stall does not carry it away."""
+    return max(float(np.median(late)) / np.log(2), 1e-9)
 
 
 def _few(t: FloatArray, late: FloatArray) -> float:
@@ -120,11 +158,4 @@ def _few(t: FloatArray, late: FloatArray) -> float:
     if len(late) < 4:
         return float(np.std(late))
     least = 2 * float(np.median(late) - late.min()) / np.sqrt(len(late))
-    return float(np.hypot(least, _UNSEEN_DRIFT * np.ptp(t) / 2))
-
-
-def _theil_sen(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Return the line through the medians of slopes and of heights; up to 29 % may be outliers."""
-    i, j = np.triu_indices(len(x), 1)
-    slope = float(np.median((y[j] - y[i]) / (x[j] - x[i])))
-    return np.array([float(np.median(y - slope * x)), slope])
+    return float(np.hypot(least, _CRYSTAL_DRIFT * np.ptp(t) / 2))
