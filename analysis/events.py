@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.signal import find_peaks
 
 from analysis.contact import ContactFit, fit_contacts
 from analysis.marker_events import find_marker_event
-from analysis.peaks import prominent_peaks
 from analysis.segments import Body
 from lab.checks import FloatArray
 from lab.gait import SIDES, Event
@@ -189,7 +189,7 @@ def _propose(t: FloatArray, body: Body, name: str, kind: str, belt_speed: float)
     sign = 1.0 if kind == "foot_strike" else -1.0
     frame = float(np.median(np.diff(t)))
     swing = np.ptp(filled)
-    tops = prominent_peaks(
+    tops, _ = find_peaks(
         sign * filled, prominence=0.4 * swing, distance=max(int(_MIN_STRIDE_S / frame), 1)
     )
     along = (point * forward).sum(-1) + belt_speed * t

@@ -11,6 +11,7 @@ running: the forefoot marker's greatest upward acceleration (after Leitch et al.
 from __future__ import annotations
 
 import numpy as np
+from scipy.signal import butter, sosfiltfilt
 
 from analysis.segments import Body
 from lab.checks import FloatArray
@@ -67,8 +68,5 @@ def _lowpass(t: FloatArray, height: FloatArray) -> FloatArray:
     bridged = np.interp(t, t[seen], height[seen])
     if rate <= 2.2 * _CUTOFF_HZ:
         return bridged
-    # For marker trials alone: it takes half a second to import.
-    from scipy.signal import butter, sosfiltfilt
-
     sections = butter(2, _CUTOFF_HZ / (rate / 2), output="sos")
     return sosfiltfilt(sections, bridged)

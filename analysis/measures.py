@@ -10,7 +10,7 @@ import numpy as np
 from analysis.replicates import Walk
 from analysis.sampling import mean_over, peak
 from lab.checks import FloatArray
-from lab.cores import over_cores
+from lab.cores import each_over_cores
 from lab.gait import SIDES
 
 
@@ -252,8 +252,8 @@ def measure_cycles(
                 withheld[f"{definition.name} {side}"] = reason
             else:
                 asked.append((definition, side))
-    parts = over_cores(
-        lambda i, _: [d.per_cycle(walks[i], side) for d, side in asked], len(walks), chunk=1
+    parts = each_over_cores(
+        lambda i: [d.per_cycle(walks[i], side) for d, side in asked], len(walks)
     )
     found = {
         (d.name, side): np.concatenate([part[i] for part in parts])

@@ -15,7 +15,7 @@ from scipy.linalg.lapack import get_lapack_funcs
 from calibration import compiled_adjust
 from calibration.compiled_adjust import Layout, State
 from lab.checks import FloatArray
-from lab.cores import over_cores
+from lab.cores import each_over_cores
 
 _factorise, _solve, _invert = get_lapack_funcs(("potrf", "potrs", "potri"), dtype=np.float64)
 _MOST_DAMPING, _LEAST_DAMPING = 1e12, 1e-12
@@ -57,12 +57,12 @@ class Adjustment:
             BehindError: Where a corner in use lies behind its camera.
         """
 
-        def one(r: int, _: int) -> float:
+        def one(r: int) -> float:
             return compiled_adjust.build(
                 self._layout, state, *self.ranges[r], self._sums, self._products[r]
             )
 
-        cost = sum(over_cores(one, len(self.ranges), chunk=1))
+        cost = sum(each_over_cores(one, len(self.ranges)))
         if not np.isfinite(cost):
             raise BehindError
         compiled_adjust.add_up(self._layout, self._products, self.system, self.gradient)
@@ -80,12 +80,12 @@ class Adjustment:
             NotDeterminedError: When a board pose is not determined.
         """
 
-        def one(r: int, _: int) -> bool:
+        def one(r: int) -> bool:
             return compiled_adjust.reduce(
                 self._layout, *self.ranges[r], self._sums, damping, self._taken[r], self._gone[r]
             )
 
-        if not all(over_cores(one, len(self.ranges), chunk=1)):
+        if not all(each_over_cores(one, len(self.ranges))):
             raise NotDeterminedError
         reduced, right = np.zeros_like(self.system), np.empty_like(self.gradient)
         compiled_adjust.take_off(
@@ -101,13 +101,13 @@ class Adjustment:
         trial = State(*(np.empty_like(part) for part in state))
         possible = compiled_adjust.move_cameras(self._layout, state, step, trial)
 
-        def one(r: int, _: int) -> tuple[float, float]:
+        def one(r: int) -> tuple[float, float]:
             return compiled_adjust.move_boards(
                 self._layout, state, self._sums, *self.ranges[r], step, trial
             )
 
         promised, cost = float(step @ self.gradient), 0.0
-        for part, own in over_cores(one, len(self.ranges), chunk=1):
+        for part, own in each_over_cores(one, len(self.ranges)):
             promised += part
             cost += own
         return trial, promised, cost if possible else np.inf

@@ -2,7 +2,8 @@
 
 Everything here is a plain loop in a fixed order, so that the same input gives the same bytes on
 any number of cores. Lenses are brown5 (nine intrinsics fx, fy, cx, cy, k1, k2, p1, p2, k3); the
-parameters of a camera are its pose (6, as in `Pose.perturbed`) and those nine.
+parameters of a camera are its pose (6, as in `Pose.perturbed`) and those nine. The projection is
+written out in each loop: as a function of its own it makes an adjustment a third slower.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,12 +18,13 @@ from calibration.detect_cache import Found, cache_key, load_found, save_found
 from calibration.find_board import BoardFinder, Seen
 from calibration.mistakes import find_mistake, flipped_back, mirrored_cameras, refuse_mirrored
 from calibration.times import Times, read_times
+from lab.cores import core_count
 from lab.errors import FileError, LabError
 from lab.points import Keypoints2D
 
 Progress = Callable[[int, int, str], None]
 
-_WORKERS = max(2, os.cpu_count() or 2)
+_WORKERS = max(2, core_count())
 _TOGETHER = 6  # frames; the board's distance changes little over them
 # Pixel formats whose first plane is the grey image, a byte a pixel.
 _GRAY_FIRST = ("gray", "yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12")

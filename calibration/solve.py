@@ -25,7 +25,7 @@ from calibration.thresholds import thresholds
 from calibration.timed_network import TimedNetwork
 from calibration.views import Sightings
 from lab.checks import FloatArray
-from lab.cores import over_cores
+from lab.cores import each_over_cores
 from lab.errors import LabError
 
 # A view that disagrees with the network at this level of chance is not believed.
@@ -135,11 +135,11 @@ def _each_lens(
 ) -> tuple[Lens, ...]:
     """Calibrate every camera by itself, on all cores; each is the same on any number of them."""
 
-    def calibrate(c: int, _: int) -> Lens:
+    def calibrate(c: int) -> Lens:
         name = sightings.names[c]
         return calibrate_lens(name, sizes_px[name], sightings.views[c], corners_m, models.get(name))
 
-    return tuple(over_cores(calibrate, len(sightings.names), chunk=1))
+    return tuple(each_over_cores(calibrate, len(sightings.names)))
 
 
 def _lens_basis(lens: Lens, use: LensUse) -> FloatArray:

@@ -21,7 +21,7 @@ from calibration.network import Network
 from calibration.normals import adjoint, marginalised, view_normals
 from calibration.synchrony import chi_squared
 from lab.checks import FloatArray
-from lab.cores import over_cores
+from lab.cores import each_over_cores
 from lab.errors import LabError
 
 # Chance of a false alarm of one calibration.
@@ -81,7 +81,7 @@ def find_step(network: Network) -> Step | None:
         plain = adjust(replace(network, jitter=(0.0, 0.0)), ROUGHLY)
     total, freedom = chi_squared(plain)
     boards = board_equations(plain)
-    every = over_cores(lambda c, _: _most_likely(plain, boards, c), len(plain.cameras), chunk=1)
+    every = each_over_cores(lambda c: _most_likely(plain, boards, c), len(plain.cameras))
     candidates = [found for found in every if found]
     trials = 2 * sum(min(len(v), _MOST_INSTANTS) for v in plain.views)
     best: Step | None = None

@@ -18,7 +18,7 @@ from calibration.covariances import relative_covariances
 from calibration.network import Network
 from calibration.normals import view_normals
 from lab.checks import FloatArray
-from lab.cores import over_cores
+from lab.cores import each_over_cores
 
 # Beyond this many standard deviations of chi-squared the disagreement is no chance.
 _NO_CHANCE = 3.0
@@ -52,12 +52,12 @@ def disagreements(network: Network) -> list[Disagreement]:
         np.concatenate([v.pose for v in network.views]), minlength=len(network.rotations)
     )
 
-    def one(c: int, _: int) -> Disagreement:
+    def one(c: int) -> Disagreement:
         pose = network.views[c].pose
         shared = (count[pose] > 1) & ~np.isin(pose, list(network.still))
         return Disagreement(*_displaced(network, c), shared)
 
-    return over_cores(one, len(network.views), chunk=1)
+    return each_over_cores(one, len(network.views))
 
 
 def _displaced(network: Network, c: int) -> tuple[FloatArray, FloatArray, FloatArray]:

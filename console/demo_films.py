@@ -24,6 +24,7 @@ import numpy as np
 
 from calibration.board import Board
 from console.workers import Stopped, Tick, Work, run_jobs
+from lab.cores import core_count
 from lab.plates import read_plates
 from lab.pose import Pose
 from lab.rig import Rig
@@ -171,7 +172,7 @@ def make_films(
     ]
     left.sort(key=lambda film: -_length(made, film.scene))
     total = sum(_length(made, film.scene) for film in left)
-    run_jobs(left, _take, workers or os.cpu_count() or 1, lambda done: report(done, total), "films")
+    run_jobs(left, _take, workers or core_count(), lambda done: report(done, total), "films")
     return folder
 
 

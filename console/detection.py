@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 
 from console.workers import Stopped, Tick, Work, run_jobs
 from lab.atomic import write_atomically
+from lab.cores import core_count
 from lab.errors import LabError
 from reconstruct.detect.detector import Detector, Image, detect_everyone
 from reconstruct.detect.model_store import hash_of
@@ -93,7 +93,7 @@ def detect_footage(
             (start, min(start + CHUNK_FRAMES, len(index.t)), place / f"{start:08d}.npz")
             for start in range(0, len(index.t), CHUNK_FRAMES)
         )
-    count = workers or os.cpu_count() or 1
+    count = workers or core_count()
     jobs, left = _plan(indices, chunks, names, count)
     total = sum(len(index.t) for index in indices.values())
     if jobs:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from lab.checks import FloatArray
-from lab.cores import over_cores
+from lab.cores import each_over_cores, over_cores
 from lab.points import Points3D
 from lab.rig import Rig
 from reconstruct.persistence import Persistence, no_persistence
@@ -56,12 +56,12 @@ def draw_errors(
     lasting = no_persistence(len(points.names)) if persistence is None else persistence
     errors = np.empty((count, *points.xyz.shape))
 
-    def draw(k: int, _: int) -> None:
+    def draw(k: int) -> None:
         rng = np.random.default_rng([seed, _NOISE, recording, k])
         normal = lasting.draw(rng, points.t, k, count)
         errors[:, :, k] = (root[None, :, k] @ normal[..., None])[..., 0]
 
-    over_cores(draw, len(points.names), chunk=1)
+    each_over_cores(draw, len(points.names))
     if rig is not None and by_rig is not None:
         _add_rig(errors, rig, by_rig, seed)
     return np.where(known[..., None], errors, 0.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from console.settings import TRIAL_FILE
 from console.videos import MJPEG, write_video
 from console.workers import Stopped, Tick, Work, run_jobs
 from lab.camera import Camera
+from lab.cores import core_count
 from lab.plates import read_plates
 from lab.rig import Rig
 from simulation.dress import Dressed, dress
@@ -114,9 +114,7 @@ def film_person(
         ]
     films.sort(key=lambda film: -film.count)
     total = sum(film.count for film in films)
-    run_jobs(
-        films, _take, workers or os.cpu_count() or 1, lambda done: report(done, total), "films"
-    )
+    run_jobs(films, _take, workers or core_count(), lambda done: report(done, total), "films")
 
 
 def _take() -> Work:

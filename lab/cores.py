@@ -57,6 +57,11 @@ def over_cores(work: Callable[[int, int], Result], n: int, *, chunk: int) -> lis
     return results
 
 
+def each_over_cores(work: Callable[[int], Result], n: int) -> list[Result]:
+    """Call work(i) for each of n things, one at a time, as `over_cores` does."""
+    return over_cores(lambda i, _: work(i), n, chunk=1)
+
+
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, core_count() - 1), thread_name_prefix="core")

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from lab.checks import FloatArray
-from lab.cores import over_cores
+from lab.cores import each_over_cores
 from lab.rig import Rig
 from reconstruct.associate import AlignedKeypoints
 from reconstruct.consensus import GOOD
@@ -135,8 +135,8 @@ def find_persistence(rig: Rig, aligned: AlignedKeypoints, result: Reconstruction
     lags = np.unique(np.round(np.geomspace(1, longest, _LAGS)).astype(int))
     basis = np.exp(-np.outer(lags * step, 1 / np.array(TIMES_S)))
     free = _free(result)
-    share = over_cores(
-        lambda k, _: _shares(even[:, :, k], lags, basis, calibration[k], free[k]), joints, chunk=1
+    share = each_over_cores(
+        lambda k: _shares(even[:, :, k], lags, basis, calibration[k], free[k]), joints
     )
     return Persistence(np.array(share).reshape(joints, -1), np.array(TIMES_S))
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.checks import FloatArray
-from lab.cores import over_cores
+from lab.cores import each_over_cores
 from reconstruct.associate import AlignedKeypoints
 from reconstruct.consensus import Agreement, agree
 from reconstruct.gates import GATE_VIEW
@@ -103,11 +103,11 @@ def find_swaps(
     impossible = np.zeros((frames, joints), bool)
     pairs = partners(aligned.names) if frames >= _LEAST_FRAMES else ()
 
-    def decide(i: int, _: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    def decide(i: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
         columns = [np.arange(frames) * joints + k for k in pairs[i]]
         return _decide(s, aligned.t, found, columns, volume)
 
-    answers = over_cores(decide, len(pairs), chunk=1)
+    answers = each_over_cores(decide, len(pairs))
     for pair, (decided, left_out, doubt) in zip(pairs, answers, strict=True):
         for side, k in enumerate(pair):
             chosen[:, :, k] = decided

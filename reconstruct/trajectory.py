@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from lab.camera import Camera
 from lab.checks import FloatArray
-from lab.cores import over_cores
+from lab.cores import each_over_cores
 from reconstruct import path_system
 from reconstruct.optics import middle_of, pack
 from reconstruct.path_system import ORDER, WINDOW
@@ -191,7 +191,7 @@ def fit_trajectories(
             return None
         return replace(path, xyz=path.xyz + middle, cutoff_hz=path.cutoff_hz / step_s)
 
-    return Trajectories(start, step_s, tuple(over_cores(lambda k, _: fit(k), len(sights), chunk=1)))
+    return Trajectories(start, step_s, tuple(each_over_cores(fit, len(sights))))
 
 
 def _nodes(position: FloatArray, margin: float, max_gap: float) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -169,19 +169,26 @@ def _label_side(across: float, own: FloatArray, every: FloatArray) -> str:
     return "left" if own[0] < float(np.median(every[:, 0])) else "right"
 
 
-def slice_map(one: RoomSlice, rig: Rig) -> dict[str, Any]:
-    """Return the cells of a plane, each with its tone and its mm, and the cameras over them.
+def slice_maps(slices: Sequence[RoomSlice], rig: Rig) -> list[dict[str, Any]]:
+    """Return the cells of each plane, each with its tone and its mm, and the cameras over them.
 
-    The tone goes with the logarithm, from the best cell to ten times as much.
+    The tone goes with the logarithm, from the best cell of all planes to ten times as much. Where a
+    camera stands there is no room for a number.
     """
+    known = [one.sigma_m[np.isfinite(one.sigma_m)] for one in slices]
+    best = min((float(part.min()) for part in known if len(part)), default=1.0)
+    return [_slice_map(one, rig, best) for one in slices]
+
+
+def _slice_map(one: RoomSlice, rig: Rig, best: float) -> dict[str, Any]:
     rows, columns = one.sigma_m.shape
-    known = one.sigma_m[np.isfinite(one.sigma_m)]
-    best = float(known.min()) if len(known) else 1.0
     with np.errstate(invalid="ignore"):
         tone = np.log10(one.sigma_m / best).clip(0, 1)
     size = one.step_m * np.array([columns, rows])
     centres = np.stack([camera.centre for camera in rig.cameras])[:, one.axes]
     place = (centres - one.low_m) / size
+    place = place[((place >= 0) & (place <= 1)).all(-1)]
+    covered = {(int(row), int(column)) for column, row in place * [columns, rows]}
     cells = []
     for row, column in np.argwhere(np.isfinite(one.sigma_m)):
         millimetres = 1e3 * float(one.sigma_m[row, column])
@@ -191,14 +198,14 @@ def slice_map(one: RoomSlice, rig: Rig) -> dict[str, Any]:
                 "column": int(column),
                 "row": int(rows - 1 - row),
                 "tone": round(float(tone[row, column]), 3),
-                "text": text if millimetres < 1000 else "",
+                "text": text if millimetres < 1000 and (row, column) not in covered else "",
             }
         )
     return {
         "columns": columns,
         "rows": rows,
         "cells": cells,
-        "cameras": [p.round(4).tolist() for p in place if ((p >= 0) & (p <= 1)).all()],
+        "cameras": place.round(4).tolist(),
         "step": f"{one.step_m:g}\u00a0m",
     }
 

@@ -17,7 +17,7 @@ from lab.rig import Rig
 from lab.room_slice import RoomSlice
 from report.files import replace_file
 from report.numbers import Display, quantity, signed, time_text
-from report.rig_figures import heat_map, hold_plot, image_reach, plan, sigmas, slice_map
+from report.rig_figures import heat_map, hold_plot, image_reach, plan, sigmas, slice_maps
 from report.rig_rows import MM, PX, camera_table, figure_rows
 from report.typesetting import typeset
 from report.words import sentence
@@ -116,7 +116,10 @@ def rig_content(
         "glance": camera_table(rig),
         "plan": plan(rig, up_known),
         "plan_note": _plan_note(rig, up_known),
-        "slices": [{"title": _slice_title(one, up_known), **slice_map(one, rig)} for one in slices],
+        "slices": [
+            {"title": _slice_title(one, up_known), **drawn}
+            for one, drawn in zip(slices, slice_maps(slices, rig), strict=True)
+        ],
         "cameras": cameras,
     }
 

@@ -16,7 +16,7 @@ from lab.pose import Pose
 from lab.rig import Rig, RigQuality
 from lab.room_slice import RoomSlice
 from lab.store import load_rig, load_views, save_rig
-from report.rig_figures import grid_of, heat_map, plan, slice_map
+from report.rig_figures import grid_of, heat_map, plan, slice_maps
 from report.rig_page import write_rig_page
 
 
@@ -103,12 +103,24 @@ def test_how_well_a_point_is_known_is_a_map_on_the_page(tmp_path):
     assert "From above, 1.0 m over the floor" in text
     for number in ("2.0", "13", "5.0", "1.2", "3.4"):
         assert f" {number} " in text
-    drawn = slice_map(one, make_rig())
+    (drawn,) = slice_maps((one,), make_rig())
     assert [(c["column"], c["row"]) for c in drawn["cells"]] == [
         (0, 1), (1, 1), (0, 0), (1, 0), (2, 0),
     ]  # fmt: skip
     assert drawn["cells"][0]["tone"] == 0
     assert drawn["cells"][3]["tone"] == 1
+    # Two planes have one scale, and no number stands under a camera.
+    other = replace(one, sigma_m=sigma / 2)
+    assert slice_maps((one, other), make_rig())[0]["cells"][0]["tone"] == pytest.approx(
+        np.log10(2), abs=1e-3
+    )
+    under = make_rig().cameras[0].centre[:2] - 0.25
+    placed = replace(one, low_m=under - [0.0, 0.5], sigma_m=np.full((3, 3), 0.002))
+    texts = {
+        (c["column"], c["row"]): c["text"] for c in slice_maps((placed,), make_rig())[0]["cells"]
+    }
+    assert texts[0, 1] == ""
+    assert texts[1, 1] == "2.0"
     write_rig_page(make_rig(), tmp_path / "none.pdf")
     assert "How well a point is known" not in read(tmp_path / "none.pdf")
 
