@@ -21,26 +21,26 @@ def value_at_corner(
     Args:
         t: (T,) s.
         curves: (B, T, D) unsmoothed.
-        instants: (B,) s.
+        instants: (B, C) s.
         half_s: Half the window.
 
     Returns:
-        (B, D); NaN where too few samples lie on either side.
+        (B, C, D); NaN where too few samples lie on either side.
     """
     frame = float(np.median(np.diff(t)))
     half = max(half_s, 4 * frame)
-    asked = np.flatnonzero(np.isfinite(instants))
-    value = np.full((len(curves), curves.shape[-1]), np.nan)
-    if not len(asked):
+    replicate, column = np.nonzero(np.isfinite(instants))
+    value = np.full((*instants.shape, curves.shape[-1]), np.nan)
+    if not len(replicate):
         return value
-    at = instants[asked]
+    at = instants[replicate, column]
     # Enough samples to reach half a window to either side, whatever the frames were lost.
     reach = np.arange(-int(half / frame) - 1, int(half / frame) + 2)
     index = np.searchsorted(t, at)[:, None] + reach
     there = (index >= 0) & (index < len(t))
     index = np.clip(index, 0, len(t) - 1)
     away = t[index] - at[:, None]
-    samples = curves[asked[:, None], index]  # (A, n, D)
+    samples = curves[replicate[:, None], index]  # (A, n, D)
     there &= (np.abs(away) <= half) & np.isfinite(samples).all(-1)
     before, behind = (there & (away < 0)).sum(-1), (there & (away > 0)).sum(-1)
     told = (before >= _MIN_SAMPLES) & (behind >= _MIN_SAMPLES)
@@ -49,5 +49,5 @@ def value_at_corner(
     design = np.concatenate([np.ones_like(u), u, u**2, after, after**2], axis=-1)
     weighted = np.swapaxes(design * there[told][..., None], 1, 2)
     read = np.where(there[told][..., None], samples[told], 0.0)
-    value[asked[told]] = np.linalg.solve(weighted @ design, weighted @ read)[:, 0]
+    value[replicate[told], column[told]] = np.linalg.solve(weighted @ design, weighted @ read)[:, 0]
     return value

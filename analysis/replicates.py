@@ -86,13 +86,7 @@ class Walk:
         return self._at_corners(path, side, event)
 
     def _at_corners(self, curves: FloatArray, side: str, event: str) -> FloatArray:
-        instants = self.times(side, event)
-        columns = [
-            value_at_corner(self.t, curves, instants[:, c]) for c in range(instants.shape[1])
-        ]
-        if not columns:
-            return np.zeros((len(curves), 0, curves.shape[-1]))
-        return np.stack(columns, axis=1)
+        return value_at_corner(self.t, curves, self.times(side, event))
 
 
 def walk_in_parts(

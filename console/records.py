@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from console.settings import RECORD, REPORT, TrialSettings
@@ -10,7 +11,7 @@ from console.stills import make_stills
 from lab.store import save_trial
 from lab.trial import Trial
 from report.findings import FindingText, read_findings
-from report.pdf import write_pages, write_pdf
+from report.pdf import make_pdf, put_pdf, write_pages
 
 
 def write_record(trial: Trial, folder: Path, settings: TrialSettings) -> tuple[Path, Path]:
@@ -23,8 +24,11 @@ def write_record(trial: Trial, folder: Path, settings: TrialSettings) -> tuple[P
         FileError: When one cannot be written; what stood there before is then still whole.
     """
     record, report = folder / RECORD, folder / REPORT
-    save_trial(trial, record)
-    write_report(trial, report, folder, settings)
+    # Setting the pages lets go of Python's lock: meanwhile the record is written.
+    with ThreadPoolExecutor(1, "report") as pool:
+        pages = pool.submit(_make_report, trial, folder, settings)
+        save_trial(trial, record)
+    put_pdf(pages.result(), report)
     return record, report
 
 
@@ -36,8 +40,7 @@ def write_report(
     previous: Trial | None = None,
 ) -> None:
     """Write the page of a trial, with stills where its videos are at hand."""
-    stills = [] if folder is None or settings is None else make_stills(trial, folder, settings)
-    write_pdf(trial, path, stills=stills, findings_text=_findings(), previous=previous)
+    put_pdf(_make_report(trial, folder, settings, previous), path)
 
 
 def write_page_pictures(
@@ -50,6 +53,16 @@ def write_page_pictures(
     """Write each page of a trial's report as a picture, to look at before it is printed."""
     stills = [] if folder is None or settings is None else make_stills(trial, folder, settings)
     return write_pages(trial, into, stills=stills, findings_text=_findings(), previous=previous)
+
+
+def _make_report(
+    trial: Trial,
+    folder: Path | None,
+    settings: TrialSettings | None,
+    previous: Trial | None = None,
+) -> bytes:
+    stills = [] if folder is None or settings is None else make_stills(trial, folder, settings)
+    return make_pdf(trial, stills=stills, findings_text=_findings(), previous=previous)
 
 
 def _findings() -> dict[str, FindingText]:

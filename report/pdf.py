@@ -109,7 +109,7 @@ def page_content(
     previous: Trial | None = None,
     revisit_sigma: Mapping[str, float] = _NOTHING,
 ) -> dict[str, Any]:
-    """Return everything the template prints, as plain values; arguments as in `write_pdf`."""
+    """Return everything the template prints, as plain values; arguments as in `make_pdf`."""
     refused = refusals(trial, flags)
     rows, definitions = values(trial)
     kind = "Running" if trial.activity == "run" else "Walking"
@@ -174,21 +174,19 @@ def _jpeg(still: Still) -> bytes:
     return jpeg.tobytes()
 
 
-def write_pdf(
+def make_pdf(
     trial: Trial,
-    path: Path | str,
     *,
     stills: Sequence[Still] = (),
     findings_text: Mapping[str, FindingText] | None = None,
     flags: Sequence[str] = (),
     previous: Trial | None = None,
     revisit_sigma: Mapping[str, float] = _NOTHING,
-) -> None:
-    """Write the report of one walk as PDF/A, A4; the same trial gives the same bytes.
+) -> bytes:
+    """Return the report of one walk as PDF/A, A4; the same trial gives the same bytes.
 
     Args:
         trial: The walk. Its time of making becomes the file's date.
-        path: Where to; an older file is replaced only when the new one is whole.
         stills: Pictures with the skeleton drawn in.
         findings_text: Consequence and exercise by finding; without it, those of
             configs/norms/findings.toml.
@@ -199,7 +197,6 @@ def write_pdf(
 
     Raises:
         LabError: When a finding's text is missing, or the trial's time of making cannot be read.
-        FileError: When the file cannot be written.
     """
     content = page_content(
         trial,
@@ -210,7 +207,15 @@ def write_pdf(
         revisit_sigma=revisit_sigma,
     )
     pictures = {f"still{i}.jpg": _jpeg(still) for i, still in enumerate(stills)}
-    pdf = typeset(_TEMPLATES, content, _timestamp(trial), pictures)
+    return typeset(_TEMPLATES, content, _timestamp(trial), pictures)
+
+
+def put_pdf(pdf: bytes, path: Path | str) -> None:
+    """Put a report in its place in one step.
+
+    Raises:
+        FileError: When the file cannot be written; an older one is then still whole.
+    """
     replace_file(Path(path), lambda beside: beside.write_bytes(pdf))
 
 
@@ -225,10 +230,10 @@ def write_pages(
 ) -> list[Path]:
     """Write each page of the report as a PNG, page-1.png and so on; older ones are removed.
 
-    The pages are set from the same template and content as `write_pdf` sets them.
+    The pages are set from the same template and content as `make_pdf` sets them.
 
     Raises:
-        LabError, FileError: As of `write_pdf`.
+        LabError, FileError: As of `make_pdf` and `put_pdf`.
     """
     content = page_content(trial, stills=stills, findings_text=findings_text, previous=previous)
     pictures = {f"still{i}.jpg": _jpeg(still) for i, still in enumerate(stills)}

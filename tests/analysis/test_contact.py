@@ -97,9 +97,9 @@ def test_sigma_holds_where_the_fit_is_far_from_linear(kind):
 def test_a_value_is_read_at_a_corner_without_rounding_it():
     corner = 2.0033
     curve = 0.4 + 1.5 * (T - corner) + np.where(corner < T, -2.5 * (T - corner), 0.0)
-    read = value_at_corner(T, curve[None, :, None], np.array([corner]))
-    assert read[0, 0] == pytest.approx(0.4, abs=1e-9)
-    assert np.isnan(value_at_corner(T, curve[None, :, None], np.array([0.0]))).all()
+    read = value_at_corner(T, curve[None, :, None], np.array([[corner]]))
+    assert read[0, 0, 0] == pytest.approx(0.4, abs=1e-9)
+    assert np.isnan(value_at_corner(T, curve[None, :, None], np.array([[0.0]]))).all()
 
 
 def test_an_instant_that_nothing_shows_is_missing_and_not_certain():
@@ -119,6 +119,6 @@ def test_each_replicate_has_the_samples_around_its_own_corner():
     corners = np.array([0.5, 0.56, 0.44])
     curves = np.abs(t - corners[:, None])[..., None]
     curves[1, (t > 0.57) & (t < 0.61)] = np.nan
-    value = value_at_corner(t, curves, corners)
+    value = value_at_corner(t, curves, corners[:, None])[:, 0]
     np.testing.assert_allclose(value[[0, 2]], 0, atol=1e-9)
     assert np.isnan(value[1]).all()

@@ -10,7 +10,7 @@ from pypdf import PdfReader
 from lab.errors import FileError, LabError
 from lab.gait import Curves, Measure
 from report.numbers import measure_quantity
-from report.pdf import page_content, refusals, write_pdf
+from report.pdf import make_pdf, page_content, put_pdf, refusals
 from report.stills import Still
 
 BANNER = "REFUSED: do not base treatment on these numbers"
@@ -22,7 +22,7 @@ def read(tmp_path_factory, texts):
 
     def make(trial, **more):
         path = tmp_path_factory.mktemp("pdf") / "report.pdf"
-        write_pdf(trial, path, findings_text=texts, **more)
+        put_pdf(make_pdf(trial, findings_text=texts, **more), path)
         return PdfReader(path)
 
     return make
@@ -155,7 +155,7 @@ def test_the_word_risk_is_nowhere(make_trial, read, full_texts):
 def test_same_trial_same_bytes(make_trial, tmp_path):
     paths = [tmp_path / name for name in ("a.pdf", "b.pdf")]
     for path in paths:
-        write_pdf(make_trial(), path)
+        put_pdf(make_pdf(make_trial()), path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pdf", "b.pdf"]
 
@@ -298,9 +298,9 @@ def test_a_long_code_is_whole_once_and_short_in_the_footer(make_trial, read):
 
 def test_faults_that_the_operator_can_mend(make_trial, tmp_path):
     with pytest.raises(FileError, match="cannot be written"):
-        write_pdf(make_trial(), tmp_path / "missing" / "report.pdf")
+        put_pdf(b"%PDF", tmp_path / "missing" / "report.pdf")
     trial = make_trial()
     undated = replace(trial, provenance=replace(trial.provenance, created="yesterday"))
     with pytest.raises(LabError, match="not ISO 8601"):
-        write_pdf(undated, tmp_path / "report.pdf")
+        make_pdf(undated)
     assert not list(tmp_path.iterdir())
