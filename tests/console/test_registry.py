@@ -1,14 +1,8 @@
 """The registry on SQLite and on a real PostgreSQL server."""
 
-import glob
 import multiprocessing
-import os
 import shutil
-import socket
 import stat
-import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -23,36 +17,6 @@ def make_take(lab, patient, day, name, activity="run"):
         f'[trial]\npatient = "{patient}"\nactivity = "{activity}"\nrecorded = "{day}T10:00:00"\n'
         'rig = "r.h5"\n[cameras.cam01]\nvideo = "cam01.mkv"\n'
     )
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    """A server of its own, on a free port of loopback."""
-    programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
-    if not programs:
-        pytest.skip("Debian's postgresql is not installed")
-    as_user = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        known = subprocess.run(["id", "postgres"], capture_output=True).returncode == 0
-        if shutil.which("runuser") is None or not known:
-            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    folder = Path(tempfile.mkdtemp(prefix="gaitlab-postgres-"))
-    folder.chmod(0o777)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    def run(*words):
-        subprocess.run([*as_user, *map(str, words)], check=True, capture_output=True, cwd=folder)
-
-    data = folder / "data"
-    run(f"{programs[-1]}/initdb", "-D", data, "-U", "lab", "-A", "trust", "--no-sync")
-    run(f"{programs[-1]}/pg_ctl", "-D", data, "-w", "-l", folder / "log",
-        "-o", f"-p {port} -h 127.0.0.1 -k {folder} -F", "start")  # fmt: skip
-    yield f"postgresql+psycopg://lab@127.0.0.1:{port}/postgres"
-    run(f"{programs[-1]}/pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

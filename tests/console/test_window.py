@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,24 +14,6 @@ from lab.store import load_rig, load_trial
 
 ROOT = Path(__file__).resolve().parents[2]
 SESSION = ROOT / "benchmarks" / "console_session.py"
-
-
-@pytest.fixture(scope="module")
-def screen():
-    """An X server of 1366 x 768; its display's name."""
-    if shutil.which("Xvfb") is None:
-        pytest.skip("there is no Xvfb: apt install xvfb")
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1366x768x24", "-nolisten", "tcp"],
-        pass_fds=(write,), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    os.close(write)
-    with os.fdopen(read) as told:
-        number = told.readline().strip()
-    yield f":{number}"
-    server.terminate()
-    server.wait(10)
 
 
 def run(screen, tmp_path, *words, seconds=900):
