@@ -96,7 +96,6 @@ def land_take(
     rows = ["camera,frame,t"]
     for camera in placed:
         rows += [f"{camera.camera},{row},{t:.9f}" for row, t in enumerate(camera.t)]
-    write_atomically(folder / TIMES, ("\n".join(rows) + "\n").encode())
     content = {
         "version": 1,
         "trial": take.trial,
@@ -122,6 +121,8 @@ def land_take(
         "clocks": {n: [_fit_record(f) for f in clock.fits] for n, clock in clocks.items()},
     }
     write_atomically(folder / SYNC, (json.dumps(content, indent=1) + "\n").encode())
+    # The last to be written: where the times are, the verdict on them is.
+    write_atomically(folder / TIMES, ("\n".join(rows) + "\n").encode())
     return Landed(folder, tuple(placed), figures, tuple(reasons))
 
 

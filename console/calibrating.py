@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import resources
@@ -19,13 +19,15 @@ import numpy as np
 
 from calibration.board import Board
 from console.lab_folder import BOARDS, RIG_FILE, find_rigs, read_lab
+from console.synchrony import refuse_unfit, unfit_recordings
 from lab.atomic import write_atomically
 from lab.errors import FileError, LabError
 from lab.rig import Rig
 from lab.store import load_rig
 
 MOVED, FLOOR = "calibrate", "floor"
-SOLVE_TIMES = "solve-times.csv"
+# Written by capture/landing.py, which is long to import: what landed has it.
+TIMES, SOLVE_TIMES = "times.csv", "solve-times.csv"
 # Neighbouring frames of a board that is carried say nearly the same: a few a second are solved.
 SOLVE_HZ = 6.0
 FLOOR_HZ = 2.0
@@ -52,6 +54,7 @@ class RigState:
         age_days: Since it was solved; NaN before.
         fault: Why its file cannot be read.
         solved_s: When its file was written, s since the epoch; 0 where there is none.
+        unfit: Why no rig is made from a recording that is there, by its name.
     """
 
     folder: Path
@@ -61,6 +64,13 @@ class RigState:
     age_days: float
     fault: str = ""
     solved_s: float = 0.0
+    unfit: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def to_record(self) -> str:
+        """The recording that is to be made next; empty where both are there and fit."""
+        there = {MOVED: self.moved, FLOOR: self.lying}
+        return next((k for k, done in there.items() if not done or k in self.unfit), "")
 
     @property
     def path(self) -> Path:
@@ -99,16 +109,25 @@ def boards(lab: Path) -> list[BoardChoice]:
 
 def rig_state(folder: Path) -> RigState:
     """Say how a calibration stands, from its folder."""
-    moved, lying = ((folder / k / "times.csv").is_file() for k in (MOVED, FLOOR))
+    moved, lying = ((folder / k / TIMES).is_file() for k in (MOVED, FLOOR))
+    unfit = {k: why for k in (MOVED, FLOOR) if (why := _why_unfit(folder / k))}
     path = folder / RIG_FILE
     if not path.is_file():
-        return RigState(folder, moved, lying, None, float("nan"))
+        return RigState(folder, moved, lying, None, float("nan"), unfit=unfit)
     found = path.stat()
     try:
         rig = _load(path, found.st_mtime_ns, found.st_size)
     except FileError as error:
-        return RigState(folder, moved, lying, None, float("nan"), str(error))
-    return RigState(folder, moved, lying, rig, _age_days(rig, path), solved_s=found.st_mtime)
+        return RigState(folder, moved, lying, None, float("nan"), str(error), unfit=unfit)
+    age_days = _age_days(rig, path)
+    return RigState(folder, moved, lying, rig, age_days, solved_s=found.st_mtime, unfit=unfit)
+
+
+def _why_unfit(take: Path) -> tuple[str, ...]:
+    try:
+        return unfit_recordings([take / TIMES]).get(take, ())
+    except FileError as error:
+        return (str(error),)
 
 
 @lru_cache(maxsize=32)
@@ -137,13 +156,14 @@ def solve_verb(folder: Path, board: Path, into: str = RIG_FILE) -> tuple[str, ..
         into: Name of the file in the folder that is written.
 
     Raises:
-        LabError: When a recording is not there.
+        LabError: When a recording is not there, or unfit.
     """
     moved, lying = folder / MOVED, folder / FLOOR
     for take, what in ((moved, "the board carried about"), (lying, "the board on the floor")):
-        if not (take / "times.csv").is_file():
+        if not (take / TIMES).is_file():
             raise LabError(f"{what} is not recorded yet", where=str(take), remedy="Record it.")
-    thin_times(moved / "times.csv", moved / SOLVE_TIMES, SOLVE_HZ)
+    refuse_unfit([moved / TIMES, lying / TIMES])
+    thin_times(moved / TIMES, moved / SOLVE_TIMES, SOLVE_HZ)
     words = ["calibrate", *(str(p) for p in sorted(moved.glob("*.mkv")))]
     words += ["--board", str(board), "--times", str(moved / SOLVE_TIMES)]
     for film in sorted(lying.glob("*.mkv")):

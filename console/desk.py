@@ -311,7 +311,7 @@ class Desk:
         """Set the solving of a calibration going, and what lays its frame where that is chosen.
 
         Raises:
-            LabError: When a recording is not there, or the choice says too little.
+            LabError: When a recording is not there or unfit, or the choice says too little.
         """
         choice = up or UpChoice()
         about = str(making.folder)

@@ -73,7 +73,11 @@ TEXTS = {
     "cal.cancel": "Cancel",
     "cal.again": "Calibrate anew",
     "cal.again.board": "Board once more",
-    "cal.again.floor": "Floor once more",
+    "cal.record.again": "Record the board again",
+    "cal.record.floor.again": "Record the floor again",
+    "cal.unfit": "unfit",
+    "cal.unfit.calibrate": "No rig is made from this recording of the board carried about:",
+    "cal.unfit.floor": "No rig is made from this recording of the board on the floor:",
     "cal.hint.begin": "Have the board ready. Nothing of the rig in use is lost.",
     "cal.hint.board": "Carry the board slowly through the whole volume: near and far, tilted, "
     "where two cameras see it at once.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ from console.qt.look import Look
 from console.qt.page import Page
 from console.qt.pair_graph import PairGraph
 from console.qt.parts import MarkLabel, boxed, button, column, label, row, set_text
-from console.qt.rig_result import RigResult
+from console.qt.rig_result import RigResult, sentence
 from console.qt.up_panel import UpPanel
 from console.texts import say
 
@@ -66,6 +66,7 @@ class CalibratePage(Page):
         self._next = button("", self._go_on, "next", "next")
         self._other = button("", self._go_other, name="other")
         self._hint = label(role="quiet", wrap=True)
+        self._unfit = label(wrap=True, name="unfit")
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setMaximumWidth(Look.px(420))
@@ -83,7 +84,7 @@ class CalibratePage(Page):
         actions.setStretch(3, 1)
         head = row(label(say("cal.head"), "title"), None, label(say("cal.board")), self._board)
         self._up = UpPanel()
-        whole = column(head, steps, actions, self._up, self._bar, 4)
+        whole = column(head, steps, actions, self._unfit, self._up, self._bar, 4)
         whole.addLayout(self._stack, 1)
         whole.setContentsMargins(*[Look.px(20)] * 4)
         self.setLayout(whole)
@@ -152,11 +153,16 @@ class CalibratePage(Page):
         done = making is not None and making.rig is not None and run is None
         moved = making is not None and making.moved
         lying = making is not None and making.lying
-        for line, text, there in zip(
+        unfit = making.unfit if making is not None else {}
+        for line, text, there, kind in zip(
             self._steps, ("cal.step.board", "cal.step.floor", "cal.step.solve"),
-            (moved, lying, done), strict=True,
+            (moved, lying, done), (MOVED, FLOOR, ""), strict=True,
         ):  # fmt: skip
-            line.show_mark(GOOD if there else "todo", say(text))
+            if kind in unfit:
+                line.show_mark(BAD, f"{say(text)}: {say('cal.unfit')}")
+            else:
+                line.show_mark(GOOD if there else "todo", say(text))
+        self._show_unfit(unfit)
         self._show_action(run, job, now.rig)
         self._up.setVisible(self._state == "recorded")
         result = self._state in ("solved", "failed")
@@ -185,7 +191,7 @@ class CalibratePage(Page):
                 return "recording"
             if run.state != READY:
                 return "busy"
-            if making is not None and making.moved and making.lying:
+            if making is not None and not making.to_record:
                 return "failed" if job is not None and job.state == FAILED else "recorded"
             return "ready"
         if making is None:
@@ -194,12 +200,24 @@ class CalibratePage(Page):
             return "failed"
         if making.rig is not None:
             return "solved"
-        return "recorded" if making.moved and making.lying else "idle"
+        return "idle" if making.to_record else "recorded"
+
+    def _show_unfit(self, unfit: Mapping[str, tuple[str, ...]]) -> None:
+        """Show why no rig is made from what is recorded, as long as it is to be recorded again."""
+        lines = []
+        if self._state in ("idle", "ready"):
+            for kind, reasons in unfit.items():
+                lines += [say(f"cal.unfit.{kind}"), *(f"•  {sentence(r)}" for r in reasons)]
+        set_text(self._unfit, "\n".join(lines))
+        self._unfit.setVisible(bool(lines))
 
     def _show_action(self, run, job, in_use) -> None:  # noqa: ANN001
         state, other, hint, enabled = self._state, "", "", True
         making = self._making
-        moved = making is not None and making.moved
+        wanted = making.to_record if making is not None else MOVED
+        record = "cal.record.floor" if wanted == FLOOR else "cal.record"
+        if making is not None and wanted in making.unfit:
+            record += ".again"
         text = {
             "idle": say("cal.begin"),
             "recording": say("cal.stop"),
@@ -208,7 +226,7 @@ class CalibratePage(Page):
             "solved": say("cal.again"),
             "failed": say("cal.again"),
             "busy": say("cap.collecting"),
-        }.get(state, say("cal.record.floor" if moved else "cal.record"))
+        }.get(state, say(record))
         if state == "idle":
             hint = say("cal.hint.begin")
             if not self._grid.views:
@@ -216,8 +234,8 @@ class CalibratePage(Page):
             if run is not None and run.state == FAULT:
                 hint = run.fault
         elif state == "ready":
-            hint = say("cal.hint.floor" if moved else "cal.hint.board")
-            other = say("cal.again.board") if moved else ""
+            hint = say("cal.hint.floor" if wanted == FLOOR else "cal.hint.board")
+            other = say("cal.again.board") if wanted == FLOOR else ""
         elif state == "recording":
             hint = self._advice()
         elif state == "recorded":
@@ -317,8 +335,7 @@ class CalibratePage(Page):
         elif self._state == "recording" and run is not None:
             run.stop()
         elif self._state == "ready":
-            moved = making is not None and making.moved
-            self._record(FLOOR if moved else MOVED)
+            self._record(making.to_record if making is not None else MOVED)
         elif self._state == "recorded" and making is not None:
             self._solve(making)
 

@@ -63,7 +63,7 @@ class RigResult(QWidget):
         accepted = rig.quality.accepted
         word = say("cal.accepted" if accepted else "cal.refused")[2:]
         self._verdict.show_mark(GOOD if accepted else BAD, word)
-        reasons = "\n".join(f"•  {_sentence(r)}" for r in rig.quality.reasons)
+        reasons = "\n".join(f"•  {sentence(r)}" for r in rig.quality.reasons)
         set_text(self._why, "" if accepted else f"{say('cal.refused.more')}\n{reasons}")
         self._why.setVisible(not accepted)
         set_text(self._notes, f"{say('cal.notes')}\n{reasons}" if accepted and reasons else "")
@@ -91,7 +91,8 @@ class RigResult(QWidget):
         self._figures.setColumnStretch(2, 1)
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """Return a reason as a sentence of its own."""
     first = text.split(" ", 1)[0]
     # The name of a camera stays as it is.
     begin = text[:1] if any(c.isdigit() for c in first) else text[:1].upper()

@@ -18,9 +18,10 @@ from calibration.solve import Shutter
 from console.floor import find_floor
 from console.progress import counts
 from console.results import rig_result
+from console.synchrony import refuse_rig, refuse_unfit
 from console.tables import show_advice, show_rig
 from console.terminal import REFUSED, write_json
-from console.verbs.options import AsJson, Cache, to_write
+from console.verbs.options import USE_UNFIT, AsJson, Cache, UseUnfit, to_write
 from lab.board_views import CameraViews
 from lab.errors import LabError
 from lab.store import save_rig
@@ -84,6 +85,7 @@ def calibrate(
     heading: Annotated[
         str, typer.Option(help="The board's axis along the walkway or belt: +x, -x, +y or -y.")
     ] = "+x",
+    use_unfit: UseUnfit = False,
     cache: Cache = True,
     json: AsJson = False,
 ) -> int:
@@ -97,6 +99,9 @@ def calibrate(
             where="calibrate",
             remedy="Give both --second-board and --second.",
         )
+    recorded = [*videos, *(lens or []), *(floor or []), *(second or [])]
+    if not use_unfit:
+        refuse_unfit(recorded, USE_UNFIT)
     with counts() as progress:
         files = cameras_of(videos)
         seen = detect_videos(files, plate, times=times, progress=progress, cache=kept)
@@ -128,6 +133,7 @@ def calibrate(
             progress=progress,
             on_views=views.extend,
         )
+    rig = refuse_rig(rig, recorded)
     save_rig(rig, output, views)
     advice = advise(rig, views)
     if json:

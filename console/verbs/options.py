@@ -23,6 +23,15 @@ UseRefusedRig = Annotated[
         help="Use a rig that its calibration refused; every page of the report says so.",
     ),
 ]
+UseUnfit = Annotated[
+    bool,
+    typer.Option(
+        "--use-unfit",
+        help="Use a recording whose frames or clocks are unfit; the rig is then refused, and says "
+        "so.",
+    ),
+]
+USE_UNFIT = "To use it all the same add --use-unfit; the rig is then refused, with this reason."
 Cache = Annotated[
     bool,
     typer.Option(help="Keep the corners found in a video, and use those found before."),

@@ -20,10 +20,11 @@ from calibration.sigma_map import room_slices
 from console.floor import find_floor
 from console.progress import counts
 from console.results import rig_result
+from console.synchrony import refuse_rig, refuse_unfit
 from console.tables import show_advice, show_rig
 from console.terminal import REFUSED, out, write_json
 from console.verbs.calibrate import BoardFile
-from console.verbs.options import AsJson, Cache, to_write
+from console.verbs.options import USE_UNFIT, AsJson, Cache, UseUnfit, to_write
 from console.verbs.rig_check import check
 from lab.errors import LabError
 from lab.store import load_rig, load_views, save_rig
@@ -111,6 +112,7 @@ def floor(
     thickness_mm: Annotated[
         float, typer.Option(help="Of the plate: the print lies so far above the floor.")
     ] = 0.0,
+    use_unfit: UseUnfit = False,
     cache: Cache = True,
     json: AsJson = False,
 ) -> int:
@@ -121,6 +123,8 @@ def floor(
             where="rig floor",
             remedy="Give one of --level, --inclinometer-deg and --plumb.",
         )
+    if not use_unfit:
+        refuse_unfit(videos, USE_UNFIT)
     hanging = None if plumb is None else read_plumb(plumb)
     plate = Board.from_toml(board)
     with counts() as progress:
@@ -137,7 +141,7 @@ def floor(
         thickness_m=thickness_mm / 1000,
         plumb=hanging,
     )
-    placed = with_pelvis(placed, None, floor=True)
+    placed = refuse_rig(with_pelvis(placed, None, floor=True), videos)
     save_rig(placed, output, load_views(rig))
     if json:
         write_json(rig_result(placed, output))

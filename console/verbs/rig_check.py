@@ -14,6 +14,7 @@ from calibration.check import CameraCheck, RigCheck, check_rig
 from calibration.detect import cameras_of, detect_videos, video_size
 from calibration.detect_cache import cache_folder
 from console.progress import counts
+from console.synchrony import refuse_unfit
 from console.terminal import REFUSED, out, write_json
 from console.verbs.calibrate import BoardFile, TimesFile
 from console.verbs.options import AsJson, Cache, to_write
@@ -54,6 +55,7 @@ def check(
     """
     stored, plate = load_rig(rig), Board.from_toml(board)
     files = cameras_of(_videos_of(recording))
+    refuse_unfit(files.values())
     for name, path in files.items():
         if name in stored.names and video_size(path) != stored.camera(name).size_px:
             width, height = stored.camera(name).size_px
