@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import radians
 
 import numpy as np
 
@@ -69,6 +70,8 @@ class Definition:
     Attributes:
         name: The measure's name.
         unit: rad, m, s or 1/min.
+        widest: Half the 95 % interval, in that unit, from which on a number says nothing and is
+            withheld (analysis/vague.py).
         curves: Curves it needs; "{side}" stands for the side.
         points: Points it needs, likewise.
         per_cycle: From a walk and a side to (B, C) values.
@@ -79,6 +82,7 @@ class Definition:
 
     name: str
     unit: str
+    widest: float
     curves: tuple[str, ...]
     points: tuple[str, ...]
     per_cycle: Callable[[Walk, str], FloatArray]
@@ -90,122 +94,136 @@ class Definition:
 _OBLIQUITY = "elevation of the right-to-left pelvic axis above the horizontal"
 _TRUNK = "line from mid hip joint centres to mid acromia against the vertical"
 
+# The width of the range in which 95 % of healthy people lie, from the standard deviation between
+# them: Schwartz et al. 2008 (very fast), Teng and Powers 2014, Schwartz et al. 2008 (hip extension;
+# taken for thigh and knee, too), Preece et al. 2008, Drozda et al. 2024, Karamanidis and
+# Arampatzis 2005. All but Preece's are in configs/norms; docs/interval-coverage.md.
+_PEOPLE = 2 * 1.96
+_DROP_RANGE, _LEAN_RANGE = _PEOPLE * radians(2.9), _PEOPLE * radians(3.6)
+_LEG_RANGE, _TILT_RANGE = _PEOPLE * radians(6.8), _PEOPLE * radians(5.0)
+_CADENCE_RANGE, _CONTACT_RANGE, _FLIGHT_RANGE = _PEOPLE * 9.0, _PEOPLE * 0.023, _PEOPLE * 0.019
+# Where no source gives one: from a foot under the hip to what is called an over-stride (15 to 20
+# degrees), as an angle and at the end of a leg of 0.9 m; what the range of cadences changes a
+# stride of 2 m by, and half of it for a step; the distance of the hips.
+_FOOT_RANGE, _AHEAD_RANGE = radians(20.0), 0.30
+_STRIDE_RANGE, _STEP_RANGE, _WIDTH_RANGE = 0.40, 0.20, 0.17
+
 DEFINITIONS: tuple[Definition, ...] = (
     Definition(
-        "pelvic_drop_peak", "rad", ("pelvis_obliquity",), (),
+        "pelvic_drop_peak", "rad", _DROP_RANGE, ("pelvis_obliquity",), (),
         lambda w, s: peak(_drop(w, s)),
         f"Largest value in stance of the {_OBLIQUITY}, + with the swing side lower.",
     ),
     Definition(
-        "pelvic_drop_midstance", "rad", ("pelvis_obliquity",), (),
+        "pelvic_drop_midstance", "rad", _DROP_RANGE, ("pelvis_obliquity",), (),
         lambda w, s: _toward(s) * w.at("pelvis_obliquity", s, _midstance(w, s)),
         f"The {_OBLIQUITY} half-way between foot strike and foot off, + with the swing side lower.",
     ),
     Definition(
-        "pelvic_drop_strike", "rad", ("pelvis_obliquity",), (),
+        "pelvic_drop_strike", "rad", _DROP_RANGE, ("pelvis_obliquity",), (),
         lambda w, s: _toward(s) * w.at("pelvis_obliquity", s, w.times(s, "strike")),
         f"The {_OBLIQUITY} at foot strike, + with the swing side lower.",
     ),
     Definition(
-        "pelvic_drop_excursion", "rad", ("pelvis_obliquity",), (),
+        "pelvic_drop_excursion", "rad", _DROP_RANGE, ("pelvis_obliquity",), (),
         _drop_excursion,
         f"Largest minus smallest value in stance of the {_OBLIQUITY}.",
     ),
     Definition(
-        "trunk_lean_forward_stance_mean", "rad", ("trunk_lean_forward",), (),
+        "trunk_lean_forward_stance_mean", "rad", _LEAN_RANGE, ("trunk_lean_forward",), (),
         lambda w, s: mean_over(w.over("trunk_lean_forward", s, "strike", "off")),
         f"Mean over stance of the {_TRUNK} in the sagittal plane of progression, forward +.",
     ),
     Definition(
-        "trunk_lean_forward_strike", "rad", ("trunk_lean_forward",), (),
+        "trunk_lean_forward_strike", "rad", _LEAN_RANGE, ("trunk_lean_forward",), (),
         lambda w, s: w.at("trunk_lean_forward", s, w.times(s, "strike")),
         f"The {_TRUNK} in the sagittal plane of progression at foot strike, forward +.",
     ),
     Definition(
-        "trunk_lean_lateral_peak", "rad", ("trunk_lean_lateral",), (),
+        "trunk_lean_lateral_peak", "rad", _LEAN_RANGE, ("trunk_lean_lateral",), (),
         lambda w, s: peak(_toward(s) * w.over("trunk_lean_lateral", s, "strike", "off")),
         f"Largest value in stance of the {_TRUNK} in the frontal plane, + to the stance side.",
     ),
     Definition(
-        "over_stride_angle_heel", "rad", ("limb_angle_heel_{side}",), (),
+        "over_stride_angle_heel", "rad", _FOOT_RANGE, ("limb_angle_heel_{side}",), (),
         lambda w, s: w.at_strike(f"limb_angle_heel_{s}", s),
         "At foot strike, line from the hip joint centre to the heel against straight down in the "
         "sagittal plane of progression, + with the foot ahead.",
     ),
     Definition(
-        "over_stride_angle_ankle", "rad", ("limb_angle_ankle_{side}",), (),
+        "over_stride_angle_ankle", "rad", _FOOT_RANGE, ("limb_angle_ankle_{side}",), (),
         lambda w, s: w.at_strike(f"limb_angle_ankle_{s}", s),
         "At foot strike, line from the hip joint centre to the ankle against straight down in the "
         "sagittal plane of progression, + with the foot ahead.",
     ),
     Definition(
-        "over_stride_distance_heel", "m", (), ("{side}_heel", "{side}_hip"),
+        "over_stride_distance_heel", "m", _AHEAD_RANGE, (), ("{side}_heel", "{side}_hip"),
         _distance,
         "At foot strike, distance of the heel ahead of the hip joint centre along the progression.",
     ),
     Definition(
-        "shank_angle_strike", "rad", ("shank_angle_{side}",), (),
+        "shank_angle_strike", "rad", _FOOT_RANGE, ("shank_angle_{side}",), (),
         lambda w, s: w.at_strike(f"shank_angle_{s}", s),
         "At foot strike, line from knee to ankle against straight down in the sagittal plane of "
         "progression, + with the ankle ahead.",
     ),
     Definition(
-        "hip_extension_peak", "rad", ("hip_flexion_{side}",), (),
+        "hip_extension_peak", "rad", _LEG_RANGE, ("hip_flexion_{side}",), (),
         lambda w, s: peak(-w.over(f"hip_flexion_{s}", s, "strike", "next_strike")),
         "Largest extension in the cycle of the thigh against the pelvis (Cardan order flexion, "
         "adduction, rotation).",
     ),
     Definition(
-        "thigh_extension_peak", "rad", ("thigh_flexion_{side}",), (),
+        "thigh_extension_peak", "rad", _LEG_RANGE, ("thigh_flexion_{side}",), (),
         lambda w, s: peak(-w.over(f"thigh_flexion_{s}", s, "strike", "next_strike")),
         "Largest extension in the cycle of the thigh against the vertical in the sagittal plane of "
         "progression.",
     ),
     Definition(
-        "thigh_trunk_extension_peak", "rad", ("thigh_trunk_flexion_{side}",), (),
+        "thigh_trunk_extension_peak", "rad", _LEG_RANGE, ("thigh_trunk_flexion_{side}",), (),
         lambda w, s: peak(-w.over(f"thigh_trunk_flexion_{s}", s, "strike", "next_strike")),
         "Largest angle in the cycle of the thigh behind the line of the trunk, sagittal plane.",
     ),
     Definition(
-        "pelvic_tilt_stance_mean", "rad", ("pelvis_tilt",), (),
+        "pelvic_tilt_stance_mean", "rad", _TILT_RANGE, ("pelvis_tilt",), (),
         lambda w, s: mean_over(w.over("pelvis_tilt", s, "strike", "off")),
         "Mean over stance of the tilt of the plane of both ASIS and PSIS, anterior +.",
     ),
     Definition(
-        "knee_flexion_peak_stance", "rad", ("knee_flexion_{side}",), (),
+        "knee_flexion_peak_stance", "rad", _LEG_RANGE, ("knee_flexion_{side}",), (),
         lambda w, s: peak(w.over(f"knee_flexion_{s}", s, "strike", "off")[..., 5:80]),
         "Largest angle between thigh and shank from 5 to 79 % of stance, flexion +.",
     ),
     Definition(
-        "cadence", "1/min", (), (),
+        "cadence", "1/min", _CADENCE_RANGE, (), (),
         lambda w, s: 120 / _stride_time(w, s),
         "Steps a minute: 120 s over the stride time.",
         both=True,
     ),
     Definition(
-        "contact_time", "s", (), (),
+        "contact_time", "s", _CONTACT_RANGE, (), (),
         lambda w, s: w.times(s, "off") - w.times(s, "strike"),
         "From foot strike to foot off.",
     ),
     Definition(
-        "flight_time", "s", (), (),
+        "flight_time", "s", _FLIGHT_RANGE, (), (),
         lambda w, s: w.times(s, "opposite_strike") - w.times(s, "off"),
         "From foot off to the opposite foot strike.",
         activity="run",
     ),
     Definition(
-        "stride_length", "m", (), ("{side}_heel",),
+        "stride_length", "m", _STRIDE_RANGE, (), ("{side}_heel",),
         _stride_length,
         "Distance of the heel over the ground or belt between two strikes of the same foot.",
     ),
     Definition(
-        "step_length", "m", (), ("left_heel", "right_heel"),
+        "step_length", "m", _STEP_RANGE, (), ("left_heel", "right_heel"),
         _step_length,
         "Distance over the ground or belt from the opposite heel at its strike to this heel at its "
         "next strike, along the progression.",
     ),
     Definition(
-        "step_width", "m", (), ("left_heel", "right_heel"),
+        "step_width", "m", _WIDTH_RANGE, (), ("left_heel", "right_heel"),
         _step_width,
         "Distance between the heels at consecutive strikes, square to the progression.",
         both=True,

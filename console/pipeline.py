@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.norms import load_norms
+from analysis.vague import part_vague
 from analysis.walk import WalkAnalysis, analyse_walk
 from console.detection import Progress as FrameProgress
 from console.draws import draw_carried_errors, draw_errors
@@ -103,6 +104,7 @@ def _process(
     if quiet is not None:
         static = standing_reference(quiet.trial)
         measures += against_standing(analysis, quiet)
+    measures, vague = part_vague(measures)
     curves = analysis.curves if done.extra is None else _joined(analysis.curves, done.extra)
     synchrony, unfit = read_synchrony(folder)
     quality = done.quality | analysis.quality | synchrony
@@ -141,7 +143,7 @@ def _process(
         events=analysis.events,
         cycles=analysis.cycles,
         measures=measures,
-        withheld=analysis.withheld,
+        withheld=analysis.withheld | vague,
         norms=load_norms(settings.trial.activity),
         static=static,
         accepted=accepted,

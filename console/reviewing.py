@@ -23,6 +23,7 @@ from report.numbers import measure_quantity
 from report.words import curve_words, measure_words
 
 _FIRST = ("pelvis_obliquity", "hip_flexion", "knee_flexion", "trunk_lean_forward")
+_DASH = "–"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,12 +45,24 @@ class CurvePair:
 
 @dataclass(frozen=True, slots=True)
 class MeasureLine:
-    """A measure as it is listed: its name, and value and interval by side."""
+    """A measure as it is listed.
+
+    Attributes:
+        title: Its name.
+        left, right, both: Value and interval, or a dash where it is not given.
+        why: The reason where it is not given, each with its side where they differ.
+    """
 
     title: str
     left: str
     right: str
     both: str
+    why: str = ""
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a number on any side."""
+        return any(v not in ("", _DASH) for v in (self.left, self.right, self.both))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +165,11 @@ def _lines(trial: Trial) -> tuple[MeasureLine, ...]:
     rows: dict[str, dict[str, str]] = {}
     for measure in trial.measures:
         rows.setdefault(measure.name, {})[measure.side] = measure_quantity(measure).text
+    reasons: dict[str, dict[str, str]] = {}
+    for key, reason in trial.withheld.items():
+        name, _, side = key.partition(" ")
+        rows.setdefault(name, {})[side] = _DASH
+        reasons.setdefault(name, {})[side] = reason
     plain = [measure_words(name).plain for name in rows]
     lines = []
     for name, sides in rows.items():
@@ -160,8 +178,16 @@ def _lines(trial: Trial) -> tuple[MeasureLine, ...]:
         # Two that are alike in a patient's words are told apart by their terms.
         title = words.plain if plain.count(words.plain) == 1 else words.term or words.plain
         title = title[:1].upper() + title[1:]
-        lines.append(MeasureLine(title, left, right, both))
+        lines.append(MeasureLine(title, left, right, both, _why(reasons.get(name, {}))))
     return tuple(lines)
+
+
+def _why(reasons: dict[str, str]) -> str:
+    """Return one reason, or each with its side where they differ."""
+    different = dict.fromkeys(reasons.values())
+    if len(different) < 2:
+        return "".join(different)
+    return "; ".join(f"{side}: {reason}" for side, reason in reasons.items())
 
 
 class VideoReader:

@@ -16,6 +16,7 @@ from lab.rig import Rig
 from lab.trial import Trial
 from report.numbers import measure_quantity
 from report.rig_rows import camera_table, figure_rows
+from report.tables import withheld
 from report.words import readable
 
 
@@ -35,6 +36,8 @@ def show_trial(trial: Trial, record: Path, report: Path) -> None:
         out.print(table)
     else:
         out.print("No measures over gait cycles.")
+    for row in withheld(trial):
+        out.print(f"not given: {row['names']}: {row['reason']}", markup=False)
     out.print(f"record  {record}\nreport  {report}", markup=False)
 
 

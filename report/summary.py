@@ -141,7 +141,8 @@ def _finding(
     for side in wanted:
         measure = sides.get(side)
         if measure is None:
-            reason = withheld_reason(trial, name, side)
+            # There is room for little beside the other side; the whole stands with all values.
+            reason = withheld_reason(trial, name, side).partition(";")[0]
             rows.append({"side": side, "known": False, "note": reason or "not measured"})
             continue
         printed = measure_quantity(measure)

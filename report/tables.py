@@ -99,7 +99,8 @@ def withheld(trial: Trial) -> list[dict[str, str]]:
         for name, sides in names.items():
             words = measure_words(name)
             # A side is named where only one is missing and the reason does not name it.
-            own = sides[0] if len(sides) == 1 and sides[0] not in reason.lower() else ""
+            one = len(sides) == 1 and sides[0] in SIDES and sides[0] not in reason.lower()
+            own = sides[0] if one else ""
             labels.append(sentence(words.term or words.plain) + (f" ({own})" if own else ""))
         reasons_of.setdefault("; ".join(labels), []).append(sentence(reason))
     return [{"names": names, "reason": "; ".join(why)} for names, why in reasons_of.items()]

@@ -209,11 +209,16 @@ class ReviewPage(Page):
 
     def _show_measures(self, review: Review) -> None:
         table = self._measures
+        table.clearSpans()
         table.setRowCount(len(review.measures))
         for i, line in enumerate(review.measures):
-            for j, text in enumerate((line.title, line.left or line.both, line.right)):
+            shown = (line.title, line.left or line.both, line.right)
+            if not line.given:
+                shown = (line.title, line.why, "")
+                table.setSpan(i, 1, 1, 2)
+            for j, text in enumerate(shown):
                 item = QTableWidgetItem(text)
-                item.setToolTip(text)
+                item.setToolTip(line.why or text)
                 if j:
                     item.setTextAlignment(
                         Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

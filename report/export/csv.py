@@ -53,12 +53,18 @@ def _points(path: Path, points: Points3D) -> Path:
     )
 
 
+def _name_and_side(key: str) -> tuple[str, str]:
+    name, _, side = key.partition(" ")
+    return name, side
+
+
 def write_csv(trial: Trial, directory: Path) -> list[Path]:
     """Write a trial as CSV, missing as `nan`, nine decimals.
 
     curves.csv: t in s, each curve and its sigma in deg. points.csv: t in s, x, y, z in m in the lab
     frame, as reconstructed or read; points_smoothed.csv the same after smoothing. events.csv: t
-    and sigma in s. measures.csv: angles in deg, the rest in the unit named.
+    and sigma in s. measures.csv: angles in deg, the rest in the unit named. withheld.csv: measures
+    that are not given, and why.
 
     Raises:
         FileError: When a file cannot be written.
@@ -81,5 +87,10 @@ def write_csv(trial: Trial, directory: Path) -> list[Path]:
             directory / "measures.csv",
             ("name", "side", "value", "sigma", "spread", "unit", "n", "definition"),
             measures,
+        ),
+        _write(
+            directory / "withheld.csv",
+            ("name", "side", "reason"),
+            ((*_name_and_side(key), reason) for key, reason in trial.withheld.items()),
         ),
     ]

@@ -244,6 +244,16 @@ def test_one_side_one_stride(make_trial, read):
     assert "no right stride" in " ".join(texts[1:])
 
 
+def test_a_side_that_is_known_too_badly_says_so_in_short(make_trial, read):
+    why = "known only to ± 22 degrees; all that healthy people differ by is some 20 degrees"
+    trial = make_trial(withheld={"over_stride_angle_heel right": why})
+    kept = [m for m in trial.measures if (m.name, m.side) != ("over_stride_angle_heel", "right")]
+    first, *others = page_texts(read(replace(trial, measures=tuple(kept))))
+    assert "Known only to ± 22 degrees" in first
+    assert "all that healthy people" not in first
+    assert f"K{why[1:]}" in " ".join(others)
+
+
 def test_change_since_last_time(make_trial, read):
     trial = slim(make_trial())
     less = tuple(
