@@ -63,6 +63,8 @@ class CalibratePage(Page):
             self._board.setItemData(row_at, choice.words, Qt.ItemDataRole.ToolTipRole)
         self._board.currentIndexChanged.connect(self._change_board)
         self._steps = [MarkLabel() for _ in range(3)]
+        for step in self._steps:
+            step.setWordWrap(False)
         self._next = button("", self._go_on, "next", "next")
         self._other = button("", self._go_other, name="other")
         self._hint = label(role="quiet", wrap=True)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QComboBox, QGraphicsPathItem, QWidget
 
 from console.qt.look import BODY, Look
 from console.qt.parts import column, label, row, set_text
 from console.reviewing import CurvePair, Review
 from console.texts import say
+from lab.checks import FloatArray
 
 _SHOWN_S = 4.0
 _FAR = 1e4  # degrees, beyond every curve
@@ -107,10 +109,8 @@ class CurvePlot(QWidget):
             pale.setAlpha(50)
             known = np.isfinite(sigma) & np.isfinite(values)
             if known.any():
-                # A band with a hole in it is not drawn at all.
                 t, middle, half = (x[known] for x in (review.t, values, 1.96 * sigma))
-                low, high = (pg.PlotCurveItem(t, middle + k * half) for k in (-1, 1))
-                plot.addItem(pg.FillBetweenItem(low, high, brush=pale))
+                plot.addItem(_band(t, middle - half, middle + half, pale))
             plot.plot(review.t, values, pen=pg.mkPen(colour, width=Look.px(2)), connect="finite")
         self._cursor = plot.addLine(x=0, pen=pg.mkPen(Look.palette.ink, width=Look.px(1)))
         self._follow(float(review.t[0]))
@@ -120,3 +120,12 @@ class CurvePlot(QWidget):
     def _clicked(self, event: Any) -> None:
         place = self._item.vb.mapSceneToView(event.scenePos())
         self._go_to(float(place.x()))
+
+
+def _band(t: FloatArray, low: FloatArray, high: FloatArray, colour: QColor) -> QGraphicsPathItem:
+    """Return what lies between two curves, as one outline: pyqtgraph's own is slow to make."""
+    around = np.concatenate([t, t[::-1]]), np.concatenate([high, low[::-1]])
+    band = QGraphicsPathItem(pg.arrayToQPath(*around, connect="all"))
+    band.setBrush(colour)
+    band.setPen(Qt.PenStyle.NoPen)
+    return band
