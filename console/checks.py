@@ -12,6 +12,7 @@ from console.cell import BAD, GOOD, LOOK, UNKNOWN, CellNow
 from console.lab_folder import SessionState
 
 _AGED = "Calibrate again"
+_NO_NODE = "Not known without a camera computer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,9 @@ def _cameras(cell: CellNow, state: RigState | None) -> Check:
 
 def _clocks(cell: CellNow) -> Check:
     known = [n.clock_ms for n in cell.nodes]
-    if not known or any(math.isnan(k) for k in known):
+    if not known:
+        return Check("Clocks", UNKNOWN, _NO_NODE, "rig")
+    if any(math.isnan(k) for k in known):
         return Check("Clocks", UNKNOWN, "They are being measured.", "rig")
     worst = max(known)
     if worst > 5.0:
@@ -146,7 +149,9 @@ def _disk(cell: CellNow) -> Check:
     silent = next((n.name for n in cell.nodes if n.mark == BAD and math.isnan(n.disk_bytes)), None)
     if silent is not None:
         return Check("Disk", UNKNOWN, f"Not known while {silent} is silent.", "rig")
-    if not known or any(math.isnan(d) for d, _ in known):
+    if not known:
+        return Check("Disk", UNKNOWN, _NO_NODE, "rig")
+    if any(math.isnan(d) for d, _ in known):
         return Check("Disk", UNKNOWN, "It is being asked for.", "rig")
     least, name = min(known)
     if least < 2e9:

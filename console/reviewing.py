@@ -50,7 +50,7 @@ class MeasureLine:
     Attributes:
         title: Its name.
         left, right, both: Value and interval, or a dash where it is not given.
-        why: The reason where it is not given, each with its side where they differ.
+        why: The reason where it is not given, a line for each side where they differ.
     """
 
     title: str
@@ -58,6 +58,11 @@ class MeasureLine:
     right: str
     both: str
     why: str = ""
+
+    @property
+    def short(self) -> str:
+        """The reason as it fits into the table: what it is, without what that means."""
+        return "\n".join(dict.fromkeys(r.partition(";")[0] for r in self.why.split("\n")))
 
     @property
     def given(self) -> bool:
@@ -187,7 +192,7 @@ def _why(reasons: dict[str, str]) -> str:
     different = dict.fromkeys(reasons.values())
     if len(different) < 2:
         return "".join(different)
-    return "; ".join(f"{side}: {reason}" for side, reason in reasons.items())
+    return "\n".join(f"{side}: {reason}" for side, reason in reasons.items())
 
 
 class VideoReader:

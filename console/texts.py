@@ -175,6 +175,7 @@ TEXTS = {
     "rev.empty": "No trial is processed yet",
     "rev.empty.more": "Record one on the page Capture. It appears here when it is processed.",
     "go.capture": "Go to Capture",
+    "rev.refused": "refused: {why}",
     "rev.reading": "The trial is being read …",
     "rev.trial": "Trial",
     "rev.camera": "Video",

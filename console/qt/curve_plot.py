@@ -22,6 +22,18 @@ _FAR = 1e4  # degrees, beyond every curve
 _LINES = (("foot_strike", Qt.PenStyle.SolidLine), ("foot_off", Qt.PenStyle.DotLine))
 
 
+class _Axis(pg.AxisItem):
+    """An axis whose numbers carry their unit."""
+
+    def __init__(self, side: str, unit: str) -> None:
+        super().__init__(side)
+        self._unit = unit
+
+    def tickStrings(self, values: Any, scale: Any, spacing: Any) -> list[str]:  # noqa: N802
+        plain = super().tickStrings(values, scale, spacing)
+        return [f"{text}{self._unit}".replace("-", "\N{MINUS SIGN}") for text in plain]
+
+
 class CurvePlot(QWidget):
     """Left and right of one kind of curve, with the trial's events and the cursor."""
 
@@ -33,7 +45,8 @@ class CurvePlot(QWidget):
         self._choice.setFixedWidth(Look.px(190))
         self._choice.activated.connect(lambda i: self._draw(i))
         self._ends = label("", "quiet")
-        self._plot = pg.PlotWidget()
+        axes = {"left": _Axis("left", "°"), "bottom": _Axis("bottom", " s")}
+        self._plot = pg.PlotWidget(axisItems=axes)
         self._item: Any = self._plot.getPlotItem()
         self._plot.setMenuEnabled(False)
         self._plot.setMouseEnabled(x=True, y=False)

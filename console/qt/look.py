@@ -165,7 +165,7 @@ QComboBox QAbstractItemView {{ background: {p.ground}; color: {p.ink};
 QTableWidget, QListWidget {{ border: none; gridline-color: {p.hair}; background: {p.ground};
   selection-background-color: {p.panel}; selection-color: {p.ink}; }}
 QHeaderView::section {{ background: {p.ground}; color: {p.quiet}; border: none;
-  border-bottom: 1px solid {p.hair}; padding: {px(4)}px {px(8)}px; text-align: left; }}
+  border-bottom: 1px solid {p.hair}; padding: {px(4)}px 3px; text-align: left; }}
 QCheckBox::indicator,
 QListWidget::indicator {{ width: {px(14)}px; height: {px(14)}px; border: 1px solid {p.quiet};
   border-radius: {px(3)}px; background: {p.ground}; }}

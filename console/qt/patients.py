@@ -48,8 +48,13 @@ class Patients(QDialog):
         self._table.setObjectName("patients table")
         self._table.setHorizontalHeaderLabels([say(h) for h in _HEADS])
         self._table.verticalHeader().setVisible(False)
+        self._table.verticalHeader().setDefaultSectionSize(Look.px(30))
         heads = self._table.horizontalHeader()
+        heads.setHighlightSections(False)
         heads.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        # As wide as the screen asks for: heads are never cut.
+        heads.setMinimumSectionSize(Look.px(90))
+        heads.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         heads.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self._table.setShowGrid(False)
         self._table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)

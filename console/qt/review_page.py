@@ -31,7 +31,17 @@ from console.qt.errands import Errands
 from console.qt.frame_thread import FrameThread
 from console.qt.look import Look
 from console.qt.page import Page
-from console.qt.parts import boxed, button, column, empty_state, label, row, rule, set_text
+from console.qt.parts import (
+    MarkLabel,
+    boxed,
+    button,
+    column,
+    empty_state,
+    label,
+    row,
+    rule,
+    set_text,
+)
 from console.qt.room_view import RoomView, Stroke
 from console.reviewing import CurvePair, Review, load_review
 from console.texts import say
@@ -82,7 +92,12 @@ class ReviewPage(Page):
         self._measures.verticalHeader().setVisible(False)
         self._measures.setShowGrid(False)
         self._measures.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self._measures.setHorizontalHeaderLabels(["", say("rev.left"), say("rev.right")])
+        for i, text in enumerate(("", say("rev.left"), say("rev.right"))):
+            head = QTableWidgetItem(text)
+            head.setTextAlignment(_RIGHT)
+            self._measures.setHorizontalHeaderItem(i, head)
+        self._refused = MarkLabel()
+        self._refused.setObjectName("refused")
         self._stack = QStackedLayout()
         self._stack.addWidget(
             empty_state(say("rev.empty"), say("rev.empty.more"), lambda: go("capture"))
@@ -118,12 +133,12 @@ class ReviewPage(Page):
         for i in range(_PLOTS):
             left.setStretch(2 + i, 2)
         side = column(
-            label(say("rev.measures"), "head"), self._measures, 4, rule(), 4,
+            self._refused, label(say("rev.measures"), "head"), self._measures, 4, rule(), 4,
             label(say("rev.event"), "head"), self._event, self._reason,
             row(self._move, self._leave_button, None), self._edited,
             row(self._again, self._undo, None),
         )  # fmt: skip
-        side.setStretch(1, 1)
+        side.setStretch(2, 1)
         side_widget = QWidget()
         side_widget.setFixedWidth(Look.px(390))
         side_widget.setLayout(side)
@@ -196,6 +211,9 @@ class ReviewPage(Page):
         self._slider.setRange(0, max(0, len(review.t) - 1))
         self._slider.blockSignals(False)
         self._show_measures(review)
+        trial = review.trial
+        self._refused.setVisible(not trial.accepted)
+        self._refused.show_mark(BAD, say("rev.refused", why="".join(trial.reasons[:1])))
         self._read_edits()
         if not again:
             self._t = float(review.t[len(review.t) // 3])
@@ -214,15 +232,13 @@ class ReviewPage(Page):
         for i, line in enumerate(review.measures):
             shown = (line.title, line.left or line.both, line.right)
             if not line.given:
-                shown = (line.title, line.why, "")
+                shown = (line.title, line.short, "")
                 table.setSpan(i, 1, 1, 2)
             for j, text in enumerate(shown):
                 item = QTableWidgetItem(text)
                 item.setToolTip(line.why or text)
-                if j:
-                    item.setTextAlignment(
-                        Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                    )
+                if j and line.given:
+                    item.setTextAlignment(_RIGHT)
                 table.setItem(i, j, item)
         table.setColumnWidth(0, Look.px(190))
         table.setColumnWidth(1, Look.px(92))

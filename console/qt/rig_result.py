@@ -117,5 +117,6 @@ def _cameras_drawn(rig: Rig) -> tuple[list[Stroke], list[Place]]:
         sigma = sigmas[camera.name]
         words = camera.name if math.isnan(sigma) else f"{camera.name}  ± {1.96 * sigma:.1f} mm"
         radius = 0.0 if math.isnan(sigma) else 10 * 1.96 * sigma / 1000
-        places.append(Place(camera.centre, words, radius))
+        wide = far * width / 2 / camera.intrinsics[0]
+        places.append(Place(camera.centre, words, radius, clear=wide))
     return strokes, places

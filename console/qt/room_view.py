@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from console.qt.look import BODY, Look
 
 _BESIDE = 1.05  # what belongs to a place stands a little further out
-_NAME_PX = 120  # of the design
+_NAME_PX = 136  # of the design
 _TURN_KEYS = {Qt.Key.Key_A: -5.0, Qt.Key.Key_D: 5.0}
 
 
@@ -29,11 +29,12 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """A named place (3,) m with a circle of a radius, m."""
+    """A named place (3,) m with a circle of a radius, m; its name stands beyond `clear`, m."""
 
     at: NDArray[np.float64]
     words: str
     radius: float = 0.0
+    clear: float = 0.0
 
 
 class RoomView(QWidget):
@@ -126,7 +127,7 @@ class RoomView(QWidget):
         painter.setPen(QPen(Look.colour("ink"), Look.px(1)))
         reach = max(Look.px(2), self._scale() * place.radius)
         painter.drawEllipse(QPointF(x, y), reach, reach)
-        beside = reach + Look.px(6)
+        beside = max(reach, self._scale() * place.clear) + Look.px(6)
         if x < self.width() / 2:
             beside = -beside - painter.fontMetrics().horizontalAdvance(place.words)
         painter.drawText(QPointF(x + beside, y + Look.px(4)), place.words)

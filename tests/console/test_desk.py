@@ -177,6 +177,8 @@ def test_without_rig_or_nodes_nothing_is_recorded():
     checks = check_capture(CellNow((), (), ()), None, 7, ())
     assert mark_of(checks, "Rig") == mark_of(checks, "Cameras") == BAD
     assert not ready(checks)
+    said = {c.about: c.words for c in checks}
+    assert said["Clocks"] == said["Disk"] == "Not known without a camera computer."
 
 
 def test_a_name_is_no_code():
