@@ -87,7 +87,8 @@ def fit_contacts(
         kind: foot_strike or foot_off.
         t: (T,) s.
         path: (B, T, D) m, unsmoothed, D components relative to the ground or belt. The first
-            replicate is fitted; the others follow by the derivative of the fit.
+            replicate is fitted; the others follow by the derivative of the fit, or are fitted, too,
+            where that leads further than the samples reach.
         variance: (T, D) m^2 of the noise of each component; NaN throughout where it is not known.
         near: (N,) s, within about 30 ms of the instants.
 
@@ -127,11 +128,17 @@ def fit_contacts(
     shift, wide = _posterior_shift(kind, kept, path[0], result.instants, stretch2, span)
     # The strides' differences are as the fit has them; what they share is as uncertain as it is.
     moved += (wide / certainty - 1) * (moved @ together)[:, None]
+    # Further off than the samples reach the derivative says nothing: those are fitted themselves.
+    for b in np.flatnonzero(np.abs(moved).max(axis=1) > _SPAN_S):
+        drawn = np.where(np.isfinite(path[b]), path[b], path[0])
+        own = _settle(kind, kept, drawn, result.instants, stretch2)
+        own_shift, _ = _posterior_shift(kind, kept, drawn, own.instants, stretch2, span)
+        moved[b] = own.instants + own_shift - result.instants - shift
     times = np.full((count, strides), np.nan)
     times[:, usable] = result.instants + shift + moved
     sigma = np.full(strides, np.nan)
-    own = np.clip(np.diag(result.cov) * stretch2 - certainty**2, 0, None)
-    sigma[usable] = np.sqrt(own + wide**2)
+    alone = np.clip(np.diag(result.cov) * stretch2 - certainty**2, 0, None)
+    sigma[usable] = np.sqrt(alone + wide**2)
     # An instant that has left its samples has nothing that tells it, which looks like certainty.
     shown = [_moving(kind, w, i) >= 2 for w, i in zip(kept, result.instants, strict=True)]
     lost = np.flatnonzero(usable)[~np.array(shown, bool)]
