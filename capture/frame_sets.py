@@ -299,6 +299,9 @@ def judge(
                 f"{len(camera.t) + camera.lost + camera.late} frames "
                 f"({camera.lost_share:.1%}); at most {limits.lost_share:.1%} may be lost"
             )
+        if len(camera.t) == 1:
+            reasons.append(f"{camera.camera} has a single frame: at what rate it ran is not known")
+            continue
         gap_limit = max(limits.longest_gap, 2.5 * _period(camera.t, camera.index))
         if camera.longest_gap > gap_limit:
             reasons.append(

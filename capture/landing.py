@@ -104,7 +104,8 @@ def land_take(
         "fit": not reasons,
         "reasons": reasons,
         "faults": list(take.faults),
-        "figures": figures,
+        # JSON has no infinity, which the longest gap of a single frame is.
+        "figures": {name: v if np.isfinite(v) else None for name, v in figures.items()},
         "cameras": {
             c.camera: {
                 "node": c.node,
@@ -120,7 +121,9 @@ def land_take(
         },
         "clocks": {n: [_fit_record(f) for f in clock.fits] for n, clock in clocks.items()},
     }
-    write_atomically(folder / SYNC, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomically(
+        folder / SYNC, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+    )
     # The last to be written: where the times are, the verdict on them is.
     write_atomically(folder / TIMES, ("\n".join(rows) + "\n").encode())
     return Landed(folder, tuple(placed), figures, tuple(reasons))

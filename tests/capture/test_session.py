@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import av
+import msgspec
 import numpy as np
 import pytest
 
@@ -91,6 +92,19 @@ def test_lost_frames_make_a_trial_unfit_and_say_why(lab, tmp_path):
     for camera in landed.cameras:  # a lost frame is a gap, never a shift
         error = lab.errors(take, landed)[camera.camera]
         assert np.ptp(error) < 1e-3
+
+
+def test_a_take_of_one_frame_is_unfit_and_any_program_can_read_why(lab, tmp_path):
+    node = lab.node("left", "cam1", rate=2)
+    session = lab.session(left=node.port)
+    take = session.record("walk1", 0.5)
+    session.collect(take, tmp_path / "walk1")
+    landed = land_take(take, tmp_path / "walk1", session.clocks())
+    assert [len(c.t) for c in landed.cameras] == [1]
+    sync = msgspec.json.decode((tmp_path / "walk1" / "sync.json").read_bytes())  # strictly JSON
+    assert list(landed.reasons) == sync["reasons"]
+    assert sync["reasons"] == ["cam1 has a single frame: at what rate it ran is not known"]
+    assert sync["figures"]["frames_lost_gap_s"] is None
 
 
 def test_collecting_goes_on_where_it_broke_and_nothing_is_deleted_before(lab, tmp_path):
