@@ -33,7 +33,7 @@ from lab.camera import Camera  # noqa: E402
 from lab.pose import Pose  # noqa: E402
 from lab.rig import Rig, RigQuality  # noqa: E402
 from reconstruct.associate import AlignedKeypoints  # noqa: E402
-from reconstruct.sightlines import most_likely  # noqa: E402
+from reconstruct.likeliest import most_likely  # noqa: E402
 from reconstruct.triangulate import triangulate  # noqa: E402
 
 SIGMA_PX = 1.5

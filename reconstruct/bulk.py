@@ -199,6 +199,46 @@ def _judge(kept, base, w):
 
 
 @njit(**COMPILED)
+def solve_block(packed, xy_px, xy, information, used, first, count, w, kept):
+    """Find the most likely points of up to sixteen, and their covariances, in the state `w`.
+
+    Arguments as of `agree_block`.
+    """
+    cameras = len(packed)
+    _load(xy_px, xy, information, used, first, count, kept)
+    size = np.uint64(_KEPT * LANES)
+    _clear(w)
+    for k in range(cameras):
+        _begin(packed[k], kept, np.uint64(k) * size, w)
+    _step(w)
+    for j in range(3 * LANES):
+        w[_X + j] = w[_G + j]
+    for _ in range(STEPS):
+        _clear(w)
+        for k in range(cameras):
+            _look(packed[k], kept, np.uint64(k) * size, w)
+        _step(w)
+        longest = 0.0
+        for j in range(LANES):
+            w[_X + j] += w[_G + j]
+            w[_Y + j] += w[_H + j]
+            w[_Z + j] += w[_I + j]
+            step = abs(w[_G + j]) + abs(w[_H + j]) + abs(w[_I + j])
+            # What is nowhere will not come anywhere either.
+            longest = max(longest, step if step < np.inf else 0.0)
+        if not longest > CONVERGED_M:
+            break
+
+
+@njit(**COMPILED)
+def write_point(w, lane, i, xyz, cov):
+    """Write a lane's point and covariance as those of point i."""
+    xyz[i, 0], xyz[i, 1], xyz[i, 2] = w[_X + lane], w[_Y + lane], w[_Z + lane]
+    for row in range(6):
+        cov[i, row] = w[_A + row * LANES + lane]
+
+
+@njit(**COMPILED)
 def agree_block(
     packed,
     xy_px,
@@ -238,29 +278,8 @@ def agree_block(
         done: (16,) written.
     """
     cameras = len(packed)
-    _load(xy_px, xy, information, used, first, count, kept)
+    solve_block(packed, xy_px, xy, information, used, first, count, w, kept)
     size = np.uint64(_KEPT * LANES)
-    _clear(w)
-    for k in range(cameras):
-        _begin(packed[k], kept, np.uint64(k) * size, w)
-    _step(w)
-    for j in range(3 * LANES):
-        w[_X + j] = w[_G + j]
-    for _ in range(STEPS):
-        _clear(w)
-        for k in range(cameras):
-            _look(packed[k], kept, np.uint64(k) * size, w)
-        _step(w)
-        longest = 0.0
-        for j in range(LANES):
-            w[_X + j] += w[_G + j]
-            w[_Y + j] += w[_H + j]
-            w[_Z + j] += w[_I + j]
-            step = abs(w[_G + j]) + abs(w[_H + j]) + abs(w[_I + j])
-            # What is nowhere will not come anywhere either.
-            longest = max(longest, step if step < np.inf else 0.0)
-        if not longest > CONVERGED_M:
-            break
     for j in range(LANES):
         w[_MISFIT + j] = w[_FAR + j] = 0.0
     for k in range(cameras):
@@ -290,6 +309,4 @@ def agree_block(
             fits = False
         done[j] = fits
         if fits:
-            xyz[i, 0], xyz[i, 1], xyz[i, 2] = x, y, z
-            for row in range(6):
-                cov[i, row] = w[_A + row * LANES + j]
+            write_point(w, j, i, xyz, cov)

@@ -1,4 +1,4 @@
-"""What several cameras saw, and the most likely point for a set of views, compiled.
+"""What several cameras saw, and the most likely point for a set of views, one by one. Compiled.
 
 A point is found by Gauss-Newton on pixel residuals through the lens, weighted by the inverse
 covariance of the pixels, from a linear start; its covariance is (J'WJ)^-1.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lab.camera import Camera
 from lab.checks import FloatArray
 from lab.cores import over_cores
-from reconstruct.optics import CHUNK, COMPILED, invert, middle_of, pack, see, unbend
+from reconstruct.optics import CHUNK, COMPILED, invert, pack, see, unbend
 
 STEPS = 8
 # A shorter last step leaves some ten nanometres to go.
@@ -171,42 +171,3 @@ def solve_point(packed, xy_px, information, used, i, x, y, z, steps):
         if not abs(dx) + abs(dy) + abs(dz) > CONVERGED_M:
             break
     return x, y, z, a, b, c, d, e, f
-
-
-def solve(s: Sightlines, used: NDArray[np.bool_]) -> Estimate:
-    """Return the most likely points and their covariance from the used views (C, N)."""
-    n = s.seen.shape[1]
-    xyz, cov = np.empty((n, 3)), np.empty((n, 6))
-    mask = np.ascontiguousarray(used.T)
-    over_cores(
-        lambda a, b: _solve_all(s.packed, s.xy_px, s.xy, s.information, mask, xyz, cov, a, b),
-        n,
-        chunk=CHUNK,
-    )
-    return Estimate(xyz + middle_of(s.cameras), cov)
-
-
-@njit(**COMPILED)
-def _solve_all(packed, xy_px, xy, information, mask, xyz, cov, first, end):
-    for i in range(first, end):
-        x, y, z = start_point(packed, xy, information, mask[i], i)
-        x, y, z, a, b, c, d, e, f = solve_point(
-            packed, xy_px, information, mask[i], i, x, y, z, STEPS
-        )
-        xyz[i, 0], xyz[i, 1], xyz[i, 2] = x, y, z
-        cov[i, 0], cov[i, 1], cov[i, 2] = a, b, c
-        cov[i, 3], cov[i, 4], cov[i, 5] = d, e, f
-
-
-def most_likely(
-    cameras: tuple[Camera, ...], xy_px: FloatArray, information: FloatArray
-) -> Estimate:
-    """Return the most likely points and their covariance, every observation taken as right.
-
-    Args:
-        cameras: C.
-        xy_px: (C, N, 2) px; NaN where not seen.
-        information: (C, N, 3) xx, xy, yy of the inverse covariance of the pixels, 1/px^2.
-    """
-    s = take_sightlines(cameras, xy_px).weighted(information)
-    return solve(s, s.seen)

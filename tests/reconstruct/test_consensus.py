@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from reconstruct.gates import foretell
+from reconstruct.likeliest import solve
 from reconstruct.optics import middle_of, pack, unbend
 from reconstruct.optics import see as look
-from reconstruct.sightlines import solve, take_sightlines
+from reconstruct.sightlines import take_sightlines
 
 
 def distances(s, camera, estimate, inside):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from reconstruct.gates import misfit
+from reconstruct.likeliest import solve
 from reconstruct.optics import middle_of
 from reconstruct.pairs import can_meet, pair_cameras, without_lenses
-from reconstruct.sightlines import solve, take_sightlines
+from reconstruct.sightlines import take_sightlines
 
 SIGMA_PX = 1.5
 
