@@ -10,7 +10,7 @@ share of its peak.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.signal import find_peaks
@@ -35,6 +35,8 @@ _MODEL_OWN_S = {"foot_strike": 0.00105, "foot_off": 0.0016}
 _MODEL_SHARED_S = {"foot_strike": 0.0005, "foot_off": 0.0005}
 _MODEL_SHARED_WALK_S = {"foot_strike": 0.0005, "foot_off": 0.0045}
 _MODEL_SEED = 20_260_102
+# By so many of its own standard deviations a scatter must pass what it is held against.
+_CHANCE_SIGMAS = 2.5
 # The toe has to be at rest this much before the heel for the strike to be the toe's.
 _TOE_FIRST_S = 0.012
 
@@ -95,7 +97,7 @@ def find_events(
                 fits.append(fit_contacts(kind, t, path[..., axes], variance[:, axes], near))
             if not fits:
                 continue
-            fit = _with_model_error(_first_to_rest(fits), kind, activity, rng)
+            fit = _as_draws_say(_with_model_error(_first_to_rest(fits), kind, activity, rng))
             worst = max(worst, fit.chi2 if np.isfinite(cov).any() else 0.0)
             for i in np.flatnonzero(np.isfinite(fit.t[0])):
                 event = Event(kind, side, float(fit.t[0, i]), float(fit.sigma[i]), SOURCE)
@@ -175,6 +177,20 @@ def _with_model_error(
         np.sqrt(fit.sigma**2 + own**2 + shared**2),
         fit.chi2,
     )
+
+
+def _as_draws_say(fit: ContactFit) -> ContactFit:
+    """Raise sigma to what the draws of errors do, where that is more than chance makes of it.
+
+    The fit knows of noise that is new in every frame. The draws may hold more: noise that lasts,
+    the calibration, ties of plates.
+    """
+    pairs = (len(fit.t) - 1) // 2
+    if not pairs:
+        return fit
+    scatter = np.sqrt(np.mean(((fit.t[1 : 1 + pairs] - fit.t[1 + pairs :]) / 2) ** 2, axis=0))
+    more = scatter > (1 + _CHANCE_SIGMAS / np.sqrt(2 * pairs)) * fit.sigma
+    return replace(fit, sigma=np.where(more, scatter, fit.sigma))
 
 
 def _propose(t: FloatArray, body: Body, name: str, kind: str, belt_speed: float) -> FloatArray:

@@ -106,3 +106,24 @@ def test_the_stated_sigma_of_events_holds_what_the_model_itself_leaves(person, a
         sigma = np.mean([e.sigma for e in found.events if e.kind == kind])
         far = np.concatenate([errors(found, person, kind, side) for side in SIDES])
         assert np.sqrt(np.mean(far**2)) < 1.5 * sigma
+
+
+def test_an_event_is_no_surer_than_its_draws(runner, record, analyse):
+    """A landmark that sits wrong on its foot turns with it, which no noise of frames shows."""
+    exact = record(runner)
+    points = replace(exact, cov=exact.cov * 0.01)
+    rng = np.random.default_rng(4)
+    white = rng.normal(0, 1e-4, (48, *points.xyz.shape))
+    toe, heel = (points.names.index(f"right_{n}") for n in ("foot_index", "heel"))
+    foot = points.xyz[:, toe] - points.xyz[:, heel]
+    across = np.cross(foot, [0.0, 1.0, 0.0])
+    across /= np.linalg.norm(across, axis=-1, keepdims=True)
+    tied = white.copy()
+    tied[:, :, toe] += rng.normal(0, 0.03, (48, 1, 1)) * across
+    alone, held = (analyse(points, "run", 3.0, errors=e).events for e in (white, tied))
+    assert [e.t for e in alone] == [e.t for e in held]
+    for before, after in zip(alone, held, strict=True):
+        if (before.kind, before.side) == ("foot_off", "right"):
+            assert after.sigma > 1.4 * before.sigma
+        else:
+            assert after.sigma == pytest.approx(before.sigma, rel=1e-9)
