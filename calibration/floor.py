@@ -349,7 +349,14 @@ def still_network(
     turn, shift = network.rotations, network.translations
     for _ in range(30):
         normals = normal_equations(network)
-        step = np.linalg.solve(normals.boards[0], normals.board_gradient[0])
+        try:
+            step = np.linalg.solve(normals.boards[0], normals.board_gradient[0])
+        except np.linalg.LinAlgError as error:
+            raise LabError(
+                "the board on the floor cannot be placed from what the cameras saw of it",
+                where="floor",
+                remedy="Give the file of the board that was filmed, or record the floor again.",
+            ) from error
         moved = Pose(turn[0], shift[0]).perturbed(step)
         turn, shift = moved.rotation[None], moved.translation[None]
         network = replace(network, rotations=turn, translations=shift)

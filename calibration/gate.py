@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.board_shape import BoardShape
 from calibration.known_length import ScaleCheck
 from calibration.starts import Starts
 from calibration.steadiness import Step
 
+# A carried board shows all its corners before long: a quarter that never was is another board's.
+_ENOUGH_VIEWS, _NEVER_SEEN = 20, 0.25
 _NO_CHANCE = 4.0  # standard deviations
 # The same lens by other views: what bends the one and not the other is no corner noise.
 _OTHER_VIEWS = 6.0
@@ -48,6 +51,22 @@ def rig_reasons(
             f"{limits['floor_residual'] * longest:.1f} px): were cameras moved or exchanged?"
         )
     return tuple(reasons)
+
+
+def board_reasons(seen: NDArray[np.bool_], views: int) -> tuple[str, ...]:
+    """Return whether the board can be the one that was filmed.
+
+    Args:
+        seen: (K,) whether a corner of the board was seen in any view.
+        views: How many views there are.
+    """
+    never = int((~seen).sum())
+    if views < _ENOUGH_VIEWS or never < _NEVER_SEEN * len(seen):
+        return ()
+    return (
+        f"{never} of the board's {len(seen)} corners were seen in none of {views} views: is this "
+        "the board that was filmed?",
+    )
 
 
 def camera_reasons(

@@ -19,7 +19,7 @@ import numpy as np
 
 from calibration.board import Board
 from console.lab_folder import BOARDS, RIG_FILE, find_rigs, read_lab
-from console.synchrony import refuse_unfit, unfit_recordings
+from console.synchrony import refuse_unfit, sync_files, unfit_recordings
 from lab.atomic import write_atomically
 from lab.errors import FileError, LabError
 from lab.rig import Rig
@@ -148,7 +148,7 @@ def rig_in_use(lab: Path) -> RigState | None:
 
 
 def solve_verb(folder: Path, board: Path, into: str = RIG_FILE) -> tuple[str, ...]:
-    """Write which frames are solved, and return the verb that solves a calibration.
+    """Return the verb that solves a calibration.
 
     Args:
         folder: Of the rig.
@@ -163,12 +163,24 @@ def solve_verb(folder: Path, board: Path, into: str = RIG_FILE) -> tuple[str, ..
         if not (take / TIMES).is_file():
             raise LabError(f"{what} is not recorded yet", where=str(take), remedy="Record it.")
     refuse_unfit([moved / TIMES, lying / TIMES])
-    thin_times(moved / TIMES, moved / SOLVE_TIMES, SOLVE_HZ)
     words = ["calibrate", *(str(p) for p in sorted(moved.glob("*.mkv")))]
-    words += ["--board", str(board), "--times", str(moved / SOLVE_TIMES)]
+    words += ["--board", str(board), "--times", str(moved / TIMES)]
     for film in sorted(lying.glob("*.mkv")):
         words += ["--floor", str(film)]
     return (*words, "-o", str(folder / into))
+
+
+def solve_times(times: Path | None) -> Path | None:
+    """Return the times of the frames that are solved.
+
+    Of a captured recording they are a few instants a second, written beside its times file:
+    neighbouring frames repeat each other's errors, which is no chance. Other times stay.
+    """
+    if times is None or not sync_files(times.parent):
+        return times
+    thinned = times.with_name(SOLVE_TIMES)
+    thin_times(times, thinned, SOLVE_HZ)
+    return thinned
 
 
 def thin_times(times: Path, into: Path, rate_hz: float) -> int:

@@ -40,10 +40,10 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from console.lab_folder import find_sessions, lab_folder, read_lab
+from console.settings import check_code
 from lab.errors import LabError
 
 REGISTRY_FILE = "registry.db"
-_CODE = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,47}\Z")
 _BUSY_S = 20.0
 
 
@@ -196,12 +196,7 @@ class Registry:
         Raises:
             LabError: When the code is no code, or there is one.
         """
-        if not _CODE.match(code):
-            raise LabError(
-                f'"{code}" is no patient code',
-                where="registry",
-                remedy="Use letters, digits, _ and -, at most 48; never a name.",
-            )
+        check_code(code, "registry")
         try:
             with self._telling(), Session(self._engine) as session, session.begin():
                 session.add(_Patient(code=code, name=name.strip(), born=born))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lab.errors import FileError, LabError
 TRIAL_FILE = "trial.toml"
 _LONGEST_READOUT_MS = 50.0
 RECORD = "trial.h5"
+_CODE = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,47}\Z")
 REPORT = "report.pdf"
 
 TEMPLATE = """\
@@ -23,7 +25,7 @@ activity = "walk"              # walk or run
 # treadmill_speed_m_s = 3.0    # on a treadmill; leave out overground
 # recorded = "2026-03-14"      # date of the recording
 # static = "../static"         # a standing trial: drop and lean are then also given against it
-rig = "../rigs/lab/calibration.h5"
+rig = "../../rigs/lab/calibration.h5"
 
 # One section a camera. Keypoints: columns t,name,x_px,y_px,score; t in s on the lab clock,
 # pixel (0, 0) is the centre of the top-left pixel.
@@ -233,11 +235,20 @@ def read_settings(folder: Path) -> tuple[TrialSettings, str]:
     return settings, text
 
 
+def check_code(code: str, where: str) -> None:
+    """Raise LabError where a patient's code is no code: a name must stand in no file."""
+    if not _CODE.match(code):
+        raise LabError(
+            f'"{code}" is no patient code',
+            where=where,
+            remedy="Use letters, digits, _ and -, at most 48; never a name.",
+        )
+
+
 def _check(settings: TrialSettings, path: Path) -> None:
     """Raise LabError for settings that contradict each other or cannot be."""
     trial, where = settings.trial, str(path)
-    if not trial.patient.strip():
-        raise LabError("patient is empty", where=where, remedy="Give the patient's code.")
+    check_code(trial.patient, where)
     if trial.activity not in ("walk", "run"):
         raise LabError(
             f'activity is "{trial.activity}"', where=where, remedy='Write "walk" or "run".'
@@ -248,6 +259,13 @@ def _check(settings: TrialSettings, path: Path) -> None:
             f"treadmill_speed_m_s is {speed}",
             where=where,
             remedy="Give the belt's speed in m/s (10 km/h is 2.78), or leave it out overground.",
+        )
+    height = settings.subject.get("height_m")
+    if height is not None and not 0.4 <= height <= 2.6:
+        raise LabError(
+            f"height_m is {height:g}",
+            where=where,
+            remedy="Give the person's height in m, say 1.75.",
         )
     if (settings.markers is None) == (not settings.cameras):
         raise LabError(

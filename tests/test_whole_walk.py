@@ -14,7 +14,7 @@ from analysis.walk import analyse_walk
 from console.cli import main
 from console.demonstration import demo_person, misses
 from lab.points import Points3D
-from lab.store import load_rig, load_trial, save_rig
+from lab.store import load_rig, load_trial, save_rig, save_trial
 from reconstruct.smooth import Smoother
 from simulation.truth import true_measures
 
@@ -64,6 +64,16 @@ def test_the_record_is_read_by_plain_h5py(demo):
 def test_report_and_export_are_views_of_the_record(demo, tmp_path, capsys):
     record = demo[0] / "trials" / "run" / "trial.h5"
     assert main(["report", str(record), "-o", str(tmp_path / "again.pdf")]) == 0
+    # An earlier visit is another recording, of the same patient.
+    again = ["report", str(record), "-o", str(tmp_path / "two.pdf"), "--previous"]
+    assert main([*again, str(record)]) == 2
+    other = tmp_path / "other.h5"
+    save_trial(replace(load_trial(record), patient="P999"), other)
+    assert main([*again, str(other)]) == 2
+    assert not (tmp_path / "two.pdf").exists()
+    event = ["trial", "event", str(record.parent), "--side", "left", "--kind", "foot_strike"]
+    assert main([*event, "--at", "1", "--to", "99", "--reason", "typed wrong"]) == 2
+    assert not (record.parent / "events.toml").exists()
     assert (tmp_path / "again.pdf").read_bytes() == (record.parent / "report.pdf").read_bytes()
     capsys.readouterr()
     assert main(["export", str(record), "--to", "csv", "-o", str(tmp_path), "--json"]) == 0

@@ -15,6 +15,7 @@ from calibration.detect_cache import cache_folder
 from calibration.known_length import KnownLength
 from calibration.rig_calibration import calibrate as solve
 from calibration.solve import Shutter
+from console.calibrating import solve_times
 from console.floor import find_floor
 from console.progress import counts
 from console.results import rig_result
@@ -29,7 +30,10 @@ from lab.store import save_rig
 BoardFile = Annotated[Path, typer.Option("--board", help="The board's TOML file.")]
 TimesFile = Annotated[
     Path | None,
-    typer.Option(help="camera,frame,t of every frame to use; without it the videos' own times."),
+    typer.Option(
+        help="camera,frame,t of every frame to use; without it the videos' own times. Of a "
+        "recording by gaitlab's nodes six instants a second are solved."
+    ),
 ]
 
 
@@ -104,7 +108,7 @@ def calibrate(
         refuse_unfit(recorded, USE_UNFIT)
     with counts() as progress:
         files = cameras_of(videos)
-        seen = detect_videos(files, plate, times=times, progress=progress, cache=kept)
+        seen = detect_videos(files, plate, times=solve_times(times), progress=progress, cache=kept)
         sizes = {name: video_size(path) for name, path in files.items()}
         lens_from = None
         if lens:

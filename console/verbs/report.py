@@ -11,7 +11,9 @@ from console.records import RECORD, write_page_pictures, write_report
 from console.settings import TRIAL_FILE, read_settings
 from console.terminal import REFUSED, out, write_json
 from console.verbs.options import AsJson, to_write
+from lab.errors import LabError
 from lab.store import load_trial
+from lab.trial import Trial
 from report.export.formats import export
 
 _Trial = Annotated[Path, typer.Argument(metavar="TRIAL.h5", help="The stored trial.")]
@@ -35,7 +37,7 @@ def report(
     folder = trial.resolve().parent
     at_hand = trial.name == RECORD and (folder / TRIAL_FILE).is_file()
     settings = read_settings(folder)[0] if at_hand else None
-    before = None if previous is None else load_trial(previous)
+    before = None if previous is None else _earlier(previous, stored)
     beside = folder if at_hand else None
     if pages:
         files = write_page_pictures(stored, output, beside, settings, before)
@@ -50,6 +52,27 @@ def report(
     else:
         out.print(f"report  {output}", markup=False)
     return 0 if stored.accepted else REFUSED
+
+
+def _earlier(path: Path, stored: Trial) -> Trial:
+    before = load_trial(path)
+    if before.patient != stored.patient:
+        raise LabError(
+            f"is a trial of patient {before.patient}; this one is of {stored.patient}",
+            where=str(path),
+            remedy="Choose an earlier trial of the same patient.",
+        )
+    if _sources(before) == _sources(stored):
+        raise LabError(
+            "is made from the very recording that is reported",
+            where=str(path),
+            remedy="Choose a trial of an earlier visit.",
+        )
+    return before
+
+
+def _sources(trial: Trial) -> set[str]:
+    return {file.sha256 for file in trial.provenance.inputs}
 
 
 def export_trial(

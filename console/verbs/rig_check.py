@@ -13,6 +13,7 @@ from calibration.board import Board
 from calibration.check import CameraCheck, RigCheck, check_rig
 from calibration.detect import cameras_of, detect_videos, video_size
 from calibration.detect_cache import cache_folder
+from console.calibrating import solve_times
 from console.progress import counts
 from console.synchrony import refuse_unfit
 from console.terminal import REFUSED, out, write_json
@@ -67,7 +68,11 @@ def check(
             )
     with counts() as progress:
         seen = detect_videos(
-            files, plate, times=times, progress=progress, cache=cache_folder() if cache else None
+            files,
+            plate,
+            times=solve_times(times),
+            progress=progress,
+            cache=cache_folder() if cache else None,
         )
     verdict = check_rig(stored, seen, plate, still=still)
     written = output if verdict.moved else None

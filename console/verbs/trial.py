@@ -12,7 +12,7 @@ from console.event_edits import add_edit
 from console.lab_folder import leave_out, take_in
 from console.progress import steps
 from console.quick_look import look_quickly
-from console.settings import RECORD, TEMPLATE, TRIAL_FILE
+from console.settings import RECORD, TEMPLATE, TRIAL_FILE, check_code
 from console.terminal import out, write_json
 from console.verbs.options import AsJson
 from lab.errors import LabError
@@ -30,6 +30,7 @@ def new(
 ) -> int:
     """Make a trial folder with a commented trial.toml."""
     path = folder / TRIAL_FILE
+    check_code(patient, "--patient")
     if path.exists():
         raise LabError(
             "there is a trial already", where=str(path), remedy="Choose another folder name."
@@ -78,16 +79,23 @@ def event(
     json: AsJson = False,
 ) -> int:
     """Move an event or leave it out, with a reason; gaitlab process then goes by it."""
+    trial = load_trial(folder / RECORD)
+    first, last = float(trial.points.t[0]), float(trial.points.t[-1])
+    if to is not None and not first <= to <= last:
+        raise LabError(
+            f"{to:.3f} s is not in the recording, which goes from {first:.3f} to {last:.3f} s",
+            where="--to",
+            remedy="Give the time of the event in the recording, in s.",
+        )
     near = [
-        e
-        for e in load_trial(folder / RECORD).events
-        if (e.side, e.kind) == (side, kind) and abs(e.t - at) <= _NEAR_S
+        e for e in trial.events if (e.side, e.kind) == (side, kind) and abs(e.t - at) <= _NEAR_S
     ]
     if not near:
         raise LabError(
             f"there is no {side} {kind} within {_NEAR_S * 1000:.0f} ms of {at:.3f} s",
             where=str(folder),
-            remedy="gaitlab export --to csv lists the events.",
+            remedy="gaitlab export --to csv lists the events; sides are left and right, kinds "
+            "foot_strike and foot_off.",
         )
     edits = add_edit(folder, min(near, key=lambda e: abs(e.t - at)), reason, to)
     if json:

@@ -13,7 +13,14 @@ from calibration.bundle import adjust
 from calibration.covariances import covariance
 from calibration.floor import still_view
 from calibration.floor_misfit import floor_misfit
-from calibration.gate import notes_of, scale_reasons, shape_reasons, start_reasons, step_reasons
+from calibration.gate import (
+    board_reasons,
+    notes_of,
+    scale_reasons,
+    shape_reasons,
+    start_reasons,
+    step_reasons,
+)
 from calibration.known_length import KnownLength, scale_of
 from calibration.lens import basis
 from calibration.lens_gate import lens_words
@@ -268,3 +275,12 @@ def test_two_cameras_exchanged_on_the_floor_are_named(good):
     rig = calibrate(seen, sizes, BOARD, floor=swapped)
     assert not rig.quality.accepted
     assert "are exchanged in the floor recording" in rig.quality.reasons[0]
+
+
+def test_a_board_of_which_a_part_is_never_seen_is_another_one():
+    """The film of a 5 x 4 board, solved with the file of a 5 x 7: half of its corners exist."""
+    seen = np.arange(24) < 12
+    (reason,) = board_reasons(seen, 30)
+    assert "12 of the board's 24 corners were seen in none of 30 views" in reason
+    assert board_reasons(seen, 19) == ()
+    assert board_reasons(np.arange(24) < 20, 300) == ()

@@ -53,7 +53,7 @@ def test_a_new_trial_is_commented_and_read_back(tmp_path, capsys):
     [
         ('activity = "walk"', "activity"),
         ('patient = "P001"', "patient"),
-        ('rig = "../rigs/lab/calibration.h5"', "no rig"),
+        ('rig = "../../rigs/lab/calibration.h5"', "no rig"),
     ],
 )
 def test_a_bad_setting_is_named(tmp_path, capsys, change, said):
@@ -66,6 +66,26 @@ def test_a_bad_setting_is_named(tmp_path, capsys, change, said):
     error = json.loads(capsys.readouterr().out)["error"]
     assert said in error["what"]
     assert str(path) in error["where"]
+
+
+@pytest.mark.parametrize("height", ["175", "0.175", "17.5"])
+def test_a_height_that_nobody_has_is_refused(tmp_path, capsys, height):
+    main(["trial", "new", str(tmp_path / "a")])
+    path = tmp_path / "a" / "trial.toml"
+    path.write_text(path.read_text() + f"\n[subject]\nheight_m = {height}\n")
+    assert main(["process", str(tmp_path / "a")]) == 2
+    assert f"height_m is {height}" in capsys.readouterr().err
+
+
+def test_a_name_is_no_code_of_a_patient(tmp_path, capsys):
+    assert main(["trial", "new", str(tmp_path / "a"), "--patient", "Jane Doe"]) == 2
+    assert '"Jane Doe" is no patient code' in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    main(["trial", "new", str(tmp_path / "a")])
+    path = tmp_path / "a" / "trial.toml"
+    path.write_text(path.read_text().replace('"P001"', '"Jane Doe"'))
+    assert main(["process", str(tmp_path / "a")]) == 2
+    assert "never a name" in capsys.readouterr().err
 
 
 def test_a_setting_that_does_not_exist_is_named(tmp_path, capsys):
