@@ -12,8 +12,7 @@ from calibration.known_length import ScaleCheck
 from calibration.starts import Starts
 from calibration.steadiness import Step
 
-# A carried board shows all its corners before long: a quarter that never was is another board's.
-_ENOUGH_VIEWS, _NEVER_SEEN = 20, 0.25
+_ENOUGH_VIEWS = 20  # in which a carried board has shown all its corners
 _NO_CHANCE = 4.0  # standard deviations
 # The same lens by other views: what bends the one and not the other is no corner noise.
 _OTHER_VIEWS = 6.0
@@ -53,19 +52,18 @@ def rig_reasons(
     return tuple(reasons)
 
 
-def board_reasons(seen: NDArray[np.bool_], views: int) -> tuple[str, ...]:
-    """Return whether the board can be the one that was filmed.
+def board_reasons(seen: NDArray[np.bool_], limits: Mapping[str, float]) -> tuple[str, ...]:
+    """Return why the board cannot be the one that was filmed, from what V views saw (V, K) of it.
 
-    Args:
-        seen: (K,) whether a corner of the board was seen in any view.
-        views: How many views there are.
+    A part that is in no view is another board's: the file has more rows or columns.
     """
-    never = int((~seen).sum())
-    if views < _ENOUGH_VIEWS or never < _NEVER_SEEN * len(seen):
+    views, corners = seen.shape
+    never = corners - int(seen.any(axis=0).sum())
+    if views < _ENOUGH_VIEWS or never < limits["corners_never_seen"] * corners:
         return ()
     return (
-        f"{never} of the board's {len(seen)} corners were seen in none of {views} views: is this "
-        "the board that was filmed?",
+        f"{never} of the board's {corners} corners were seen in none of {views} views: is this the "
+        "board that was filmed?",
     )
 
 

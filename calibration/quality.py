@@ -213,9 +213,8 @@ def assess(
         figures[f"known_length{number}_ratio_sigma"] = scale.sigma
     longest = max(max(camera.size_px) for camera in network.cameras)
     reasons = rig_reasons(figures, limits["refuse"], longest)
-    views = solution.sightings.views
-    seen = np.any([np.isfinite(v.xy_px[..., 0]).any(0) for v in views], axis=0)
-    reasons += board_reasons(np.asarray(seen, bool), sum(len(v) for v in views))
+    seen = np.concatenate([np.isfinite(v.xy_px[..., 0]) for v in solution.sightings.views])
+    reasons += board_reasons(seen, limits["refuse"])
     reasons += step_reasons(solution.step, limits["refuse"])
     reasons += start_reasons(starts, limits["refuse"])
     shape_refusals, shape_notes = shape_reasons(shape, limits["refuse"], solved_for)

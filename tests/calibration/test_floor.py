@@ -182,3 +182,13 @@ def test_the_points_are_read(tmp_path):
             read_plumb(path)
     with pytest.raises(FileError, match="cannot be read"):
         read_plumb(tmp_path / "none.toml")
+
+
+def test_a_board_that_was_not_filmed_cannot_be_placed_and_says_so():
+    """Its corners stand elsewhere on the print than the file says: nothing places it."""
+    rig, corners, _ = scene()
+    rng = np.random.default_rng(0)
+    for xy in corners.values():
+        xy[:] = rng.permutation(xy)
+    with pytest.raises(LabError, match="cannot be placed"):
+        place_floor(rig, keypoints(corners), BOARD, gravity_sigma_rad=0.0)
